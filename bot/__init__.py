@@ -1,0 +1,1 @@
+"""PulseEngine speaks Discord: slash commands, buttons, pictures."""

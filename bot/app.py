@@ -1,0 +1,77 @@
+"""Keeps one bot connected until told to stop."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import aiohttp
+import discord
+import structlog
+
+from bot import commands, views
+from bot.client import FirstTime, PulseBot, find_gateway, pause, point_at
+from bot.replies import Tree
+from services.errors import PulseError
+from services.wiring import Services
+
+FAREWELL_S = 5.0
+STEADY_S = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(services: Services, stop: asyncio.Event) -> None:
+    """Speak Discord until `stop`; a gateway that is away is tried again, a refused token is an error."""
+    settings = services.settings
+    if settings.discord_token is None:
+        raise PulseError(
+            "DISCORD_TOKEN is not set: copy it from the Discord developer portal (your application → Bot → Token)."
+        )
+    api_url = str(settings.discord_api_url)
+    point_at(api_url)
+    services.health.report("gateway", ok=False, detail="connecting")
+    first_time = FirstTime()
+    attempt = 0
+    while not stop.is_set():
+        started = asyncio.get_running_loop().time()
+        client = PulseBot(services, Tree, commands.ALL, views.ALL, first_time)
+        await _connected(client, api_url, settings.discord_token.get_secret_value(), stop)
+        attempt = 0 if asyncio.get_running_loop().time() - started > STEADY_S else attempt + 1
+        if not stop.is_set():
+            await _unless(stop, asyncio.sleep(pause(attempt)))
+
+
+async def _connected(client: PulseBot, api_url: str, token: str, stop: asyncio.Event) -> None:
+    """Run one client until it ends or `stop`; what can pass by itself is logged, not raised."""
+    try:
+        await _unless(stop, _run(client, api_url, token))
+    except discord.LoginFailure as error:
+        raise PulseError(
+            "Discord refused DISCORD_TOKEN: reset it in the developer portal and set the new one."
+        ) from error
+    except discord.PrivilegedIntentsRequired as error:
+        raise PulseError(f"Discord refused the connection: {error}") from error
+    except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, RecursionError) as error:
+        client.services.health.report("gateway", ok=False, detail="Discord cannot be reached, trying again")
+        log.warning("discord away", error=repr(error))
+    finally:
+        await client.finish(FAREWELL_S)
+        await client.close()
+
+
+async def _run(client: PulseBot, api_url: str, token: str) -> None:
+    await find_gateway(api_url)
+    await client.start(token)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Await work, or leave it when `stop` comes first."""
+    task = asyncio.ensure_future(work)
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        await task
+    else:
+        task.cancel()
+        await asyncio.wait({task})

@@ -1,0 +1,126 @@
+"""The connection to Discord: one client, kept connected whatever happens to the gateway."""
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
+
+import aiohttp
+import discord
+import structlog
+import yarl
+from discord import app_commands
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from services.wiring import Services
+
+REMEMBERED_INTERACTIONS = 10_000
+LONGEST_PAUSE_S = 30.0
+
+log = structlog.get_logger(__name__)
+
+Command = app_commands.Command[Any, ..., Any]
+Button = type[discord.ui.DynamicItem[Any]]
+
+
+class FirstTime:
+    """Remembers what was seen, because Discord may deliver an interaction more than once."""
+
+    def __init__(self, most: int = REMEMBERED_INTERACTIONS) -> None:
+        self._most = most
+        self._seen: OrderedDict[int, None] = OrderedDict()
+
+    def __call__(self, interaction_id: int) -> bool:
+        """Tell whether this id is new."""
+        if interaction_id in self._seen:
+            return False
+        self._seen[interaction_id] = None
+        if len(self._seen) > self._most:
+            self._seen.popitem(last=False)
+        return True
+
+
+class PulseBot(discord.AutoShardedClient):
+    """discord.py's client with our services, commands and buttons."""
+
+    def __init__(
+        self,
+        services: Services,
+        tree: type[app_commands.CommandTree[Any]],
+        commands: Iterable[Command],
+        buttons: Iterable[Button],
+        first_time: FirstTime,
+    ) -> None:
+        settings = services.settings
+        # A bot without voice need not warn that it has none.
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+        super().__init__(
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            shard_ids=settings.shard_ids,
+            shard_count=settings.shard_count,
+            chunk_guilds_at_startup=False,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            max_messages=None,
+            guild_ready_timeout=0.5,
+        )
+        self.services = services
+        self.first_time = first_time
+        self.command_ids: dict[str, int] = {}
+        self.answering: set[asyncio.Task[Any]] = set()
+        self.tree = tree(
+            self,
+            allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
+        )
+        for command in commands:
+            self.tree.add_command(command)
+        self.buttons = tuple(buttons)
+        self.add_dynamic_items(*self.buttons)
+
+    async def setup_hook(self) -> None:
+        """Register the commands before the first event arrives."""
+        registered = await self.tree.sync()
+        self.command_ids = {command.name: command.id for command in registered}
+        log.info("commands registered", count=len(registered), application=self.application_id)
+
+    async def on_ready(self) -> None:
+        self._tell(ok=True, detail=f"connected to {len(self.guilds)} servers")
+
+    async def on_resumed(self) -> None:
+        self._tell(ok=True, detail=f"connected to {len(self.guilds)} servers")
+
+    async def on_disconnect(self) -> None:
+        if not self.is_closed():
+            self._tell(ok=False, detail="connection lost, reconnecting")
+
+    async def finish(self, within_s: float) -> None:
+        """Let the answers that are being made reach their askers."""
+        if self.answering:
+            await asyncio.wait(self.answering, timeout=within_s)
+
+    def _tell(self, *, ok: bool, detail: str) -> None:
+        self.services.health.report("gateway", ok=ok, detail=detail)
+        log.info("gateway", ok=ok, detail=detail)
+
+
+def point_at(api_url: str) -> None:
+    """Send discord.py to another Discord than the public one, e.g. a stand-in."""
+    Route.BASE = api_url.rstrip("/")
+
+
+async def find_gateway(api_url: str) -> None:
+    """Point discord.py's first connection at the gateway that the REST API names; raises aiohttp.ClientError."""
+    timeout = aiohttp.ClientTimeout(total=10)
+    async with (
+        aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session,
+        session.get(f"{api_url.rstrip('/')}/gateway") as answer,
+    ):
+        DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL((await answer.json())["url"])
+
+
+def pause(attempt: int) -> float:
+    """Return the seconds to wait before connecting again: doubling, with jitter, at most half a minute."""
+    return random.uniform(0.5, 1) * min(LONGEST_PAUSE_S, 2.0 ** min(attempt, 10))

@@ -1,0 +1,75 @@
+"""Numbers and moments as the reader writes them: separators by Discord locale, times by Discord itself."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+
+from babel import Locale
+from babel.core import UnknownLocaleError
+from babel.numbers import format_decimal, get_minus_sign_symbol
+
+_DISCORD_NAMES = {"no": "nb", "zh-CN": "zh_Hans_CN", "zh-TW": "zh_Hant_TW", "es-419": "es_419"}
+_SCALES = ((Decimal(10) ** 12, " tn"), (Decimal(10) ** 9, " bn"), (Decimal(10) ** 6, " m"), (Decimal(10) ** 3, " k"))
+
+
+@lru_cache(maxsize=64)
+def locale_of(discord_locale: str) -> Locale:
+    """Return Babel's locale for one of Discord's; English where Babel has none."""
+    try:
+        return Locale.parse(_DISCORD_NAMES.get(discord_locale, discord_locale.replace("-", "_")))
+    except (UnknownLocaleError, ValueError):
+        return Locale("en", "US")
+
+
+def price(value: Decimal | float, locale: Locale) -> str:
+    """Return a price with two decimals, four below a dollar."""
+    return _signed(value, "#,##0.00##" if abs(value) < 1 else "#,##0.00", locale)
+
+
+def strike(value: float, locale: Locale) -> str:
+    """Return a strike with the decimals it has."""
+    return _signed(round(value, 3), "#,##0.###", locale)
+
+
+def count(value: int, locale: Locale) -> str:
+    """Return a whole number with separators."""
+    return _signed(value, "#,##0", locale)
+
+
+def percent(fraction: Decimal | float, locale: Locale, *, sign: bool = False) -> str:
+    """Return a fraction as a percentage with two decimals."""
+    return ("+" if sign and fraction > 0 else "") + _signed(fraction * 100, "#,##0.00", locale) + " %"
+
+
+def change(value: Decimal, locale: Locale) -> str:
+    """Return a difference with its sign."""
+    return ("+" if value > 0 else "") + price(value, locale)
+
+
+def dollars(value: float, locale: Locale, *, sign: bool = False) -> str:
+    """Return an amount of dollars, short: `−$1.18 bn`."""
+    amount = abs(Decimal(repr(value)))
+    scale, unit = next(((s, u) for s, u in _SCALES if amount >= s), (Decimal(1), ""))
+    text = format_decimal(amount / scale, "#,##0.00", locale=locale)
+    lead = "−" if value < 0 else "+" if sign else ""
+    return f"{lead}${text}{unit}"
+
+
+def moment(at: datetime, style: str = "R") -> str:
+    """Return a Discord timestamp, which each reader sees in their own zone and words."""
+    return f"<t:{int(at.timestamp())}:{style}>"
+
+
+def duration(span: timedelta) -> str:
+    """Return a length of time in its largest unit."""
+    seconds = int(span.total_seconds())
+    for size, unit in ((86_400, "day"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            amount = seconds // size
+            return f"{amount} {unit}{'s' if unit == 'day' and amount > 1 else ''}"
+    return f"{seconds} s"
+
+
+def _signed(value: Decimal | float, pattern: str, locale: Locale) -> str:
+    text: str = format_decimal(value, pattern, locale=locale)
+    return text.replace(get_minus_sign_symbol(locale), "−", 1)

@@ -1,0 +1,200 @@
+"""Every answer to an interaction: within three seconds, exactly once, and in words when something went wrong."""
+
+import asyncio
+import io
+import secrets
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+
+import aiohttp
+import discord
+import structlog
+from discord import app_commands
+
+from bot.client import PulseBot
+from services.errors import PulseError
+
+# Discord waits three seconds for a first answer; this leaves it two for the way there, and one retry.
+PATIENCE_S = 1.0
+DEADLINE_S = 30.0
+TRIES = 4
+
+ALREADY_ANSWERED = 40060
+UNKNOWN_INTERACTION = 10062
+UNKNOWN_WEBHOOK = 10015
+INVALID_WEBHOOK_TOKEN = 50027
+UNKNOWN_MESSAGE = 10008
+
+log = structlog.get_logger(__name__)
+
+Interaction = discord.Interaction[PulseBot]
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file under a reply; `description` is read to people who do not see it."""
+
+    filename: str
+    data: bytes
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a person gets to see; the first line of `content` is what a push notification shows."""
+
+    content: str = ""
+    embed: discord.Embed | None = None
+    view: discord.ui.View | None = None
+    attachment: Attachment | None = None
+    private: bool = False
+    is_problem: bool = field(default=False, kw_only=True)
+    """A problem never replaces the message whose button was pressed."""
+
+
+async def answer(
+    interaction: Interaction, work: Awaitable[Reply], *, edit: bool = False, private: bool = False
+) -> None:
+    """Answer an interaction with what `work` returns, deferring first when it takes long.
+
+    `edit` puts the reply into the message whose button was pressed; `private` keeps a deferred answer to the person.
+    A second delivery of the same interaction is ignored.
+    """
+    if not interaction.client.first_time(interaction.id):
+        asyncio.ensure_future(work).cancel()
+        return
+    reference = secrets.token_hex(4)
+    if task := asyncio.current_task():
+        interaction.client.answering.add(task)
+        task.add_done_callback(interaction.client.answering.discard)
+    with structlog.contextvars.bound_contextvars(trace=reference, interaction=interaction.id, user=interaction.user.id):
+        outcome = asyncio.ensure_future(_outcome(work, reference))
+        done, _ = await asyncio.wait({outcome}, timeout=PATIENCE_S)
+        delivery = _Delivery(interaction, edit=edit)
+        if not done:
+            await delivery.defer(private=private)
+        reply = await outcome
+        await delivery.send(reply)
+        log.info("answered", command=_name(interaction), problem=reply.is_problem, deferred=not done)
+
+
+def problem(text: str) -> Reply:
+    """Return the private reply that tells a person what went wrong and what to do."""
+    return Reply(content=f"⚠️ {text}", private=True, is_problem=True)
+
+
+async def _outcome(work: Awaitable[Reply], reference: str) -> Reply:
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            return await work
+    except PulseError as error:
+        log.info("refused", error=type(error).__name__, reason=str(error))
+        return problem(str(error))
+    except TimeoutError:
+        log.exception("too slow")
+        return problem(f"That took too long and was stopped. Try again in a minute. Reference {reference}.")
+    except Exception:
+        log.exception("unexpected error")
+        return problem(
+            f"Something broke on our side. Try again; if it stays, tell the operator this reference: **{reference}**."
+        )
+
+
+class _Delivery:
+    """Brings one reply to Discord, whether or not an earlier attempt arrived."""
+
+    def __init__(self, interaction: Interaction, *, edit: bool) -> None:
+        self._interaction = interaction
+        self._edit = edit
+        self._acknowledged = False
+
+    async def defer(self, *, private: bool) -> None:
+        response = self._interaction.response
+        try:
+            await response.defer(ephemeral=private, thinking=not self._edit)
+        except discord.HTTPException as error:
+            self._acknowledged = error.code == ALREADY_ANSWERED
+            log.warning("defer failed", status=error.status, code=error.code)
+        except (aiohttp.ClientError, OSError) as error:
+            log.warning("defer failed", error=repr(error))
+        else:
+            self._acknowledged = True
+
+    async def send(self, reply: Reply) -> None:
+        for attempt in range(TRIES):
+            try:
+                await (self._later(reply) if self._acknowledged else self._first(reply))
+            except discord.HTTPException as error:
+                if not self._may_repeat(error):
+                    return
+            except (aiohttp.ClientError, OSError) as error:
+                # The answer may have arrived: sending it again tells, because a second first answer is refused.
+                log.warning("answer interrupted", error=repr(error), attempt=attempt)
+            else:
+                return
+            await asyncio.sleep(0.1 * 2**attempt)
+
+    def _may_repeat(self, error: discord.HTTPException) -> bool:
+        if error.code == ALREADY_ANSWERED:
+            self._acknowledged = True
+            return True
+        if error.code == UNKNOWN_MESSAGE and self._acknowledged:
+            self._acknowledged = False
+            return True
+        if error.code in {UNKNOWN_INTERACTION, UNKNOWN_WEBHOOK, INVALID_WEBHOOK_TOKEN}:
+            log.warning("interaction expired before its answer", code=error.code)
+        elif error.status < 500:
+            log.error("answer refused", status=error.status, code=error.code, text=error.text)
+        return error.status >= 500
+
+    async def _first(self, reply: Reply) -> None:
+        response = self._interaction.response
+        if self._edit and not reply.is_problem:
+            files = _files(reply)
+            await response.edit_message(content=reply.content, embed=reply.embed, view=reply.view, attachments=files)
+            return
+        arguments: dict[str, object] = {"content": reply.content, "ephemeral": reply.private}
+        arguments |= {k: v for k, v in (("embed", reply.embed), ("view", reply.view)) if v}
+        if files := _files(reply):
+            arguments["files"] = files
+        await response.send_message(**arguments)  # type: ignore[arg-type] # discord.py's MISSING has no public type
+
+    async def _later(self, reply: Reply) -> None:
+        if self._edit and reply.is_problem:
+            await self._interaction.followup.send(content=reply.content, ephemeral=True)
+            return
+        await self._interaction.edit_original_response(
+            content=reply.content, embed=reply.embed, view=reply.view, attachments=_files(reply)
+        )
+
+
+class Tree(app_commands.CommandTree[PulseBot]):
+    """discord.py's command tree, whose errors all end as words."""
+
+    async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
+        """Answer what failed before a command began: its options, or a command that this process does not know."""
+        cause = (
+            error.__cause__
+            if isinstance(error, app_commands.TransformerError | app_commands.CommandInvokeError)
+            else error
+        )
+        if isinstance(error, app_commands.CommandNotFound):
+            cause = PulseError("That command has just changed. Wait a minute, reload Discord and try it again.")
+        await answer(interaction, _raising(cause or error), private=True)
+
+
+async def _raising(error: BaseException) -> Reply:
+    raise error
+
+
+def _files(reply: Reply) -> list[discord.File]:
+    if reply.attachment is None:
+        return []
+    picture = reply.attachment
+    return [discord.File(io.BytesIO(picture.data), picture.filename, description=picture.description)]
+
+
+def _name(interaction: Interaction) -> str:
+    if interaction.command:
+        return f"/{interaction.command.qualified_name}"
+    return str((interaction.data or {}).get("custom_id", "?"))

@@ -1,0 +1,1 @@
+"""PostgreSQL: schema, roles, connections, queries."""

@@ -1,0 +1,132 @@
+"""The command `pulse`: one word for each thing that this product can be told to do."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+# Everything else is imported where it is needed: helper processes import this module and must stay small.
+if TYPE_CHECKING:
+    from services.settings import Settings
+    from services.wiring import Services
+
+    Part = Callable[[Services, asyncio.Event], Awaitable[None]]
+
+SERVING = {
+    "bot": "speak Discord: commands, buttons, pictures",
+    "web": "speak HTTP: health, callbacks, webhooks",
+    "worker": "do the work that nobody waits for",
+    "run": "bot, web and worker in one process",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status, 2 for what the caller can mend."""
+    arguments = _parser().parse_args(argv)
+    from pydantic import ValidationError
+
+    from db.embedded import EmbeddedError
+    from services.errors import PulseError
+
+    try:
+        status: int = arguments.command(arguments)
+    except ValidationError as error:
+        return _complain("settings", *(_setting_error(dict(e)) for e in error.errors()))
+    except (PulseError, EmbeddedError, OSError) as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    from services import gamma_cli
+
+    parser = argparse.ArgumentParser(
+        prog="pulse", description="A self-hosted trading assistant for Discord communities."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, words in SERVING.items():
+        commands.add_parser(name, help=words).set_defaults(command=_serve, parts=name)
+    commands.add_parser("migrate", help="bring the database to the newest schema").set_defaults(command=_migrate)
+    demo = commands.add_parser("demo", help="the whole product on this machine, without any account")
+    demo.add_argument("--port", type=int, default=8080, help="port of the page (default 8080)")
+    demo.set_defaults(command=_demo)
+    gamma = commands.add_parser("gamma", help="gamma levels of a symbol or of a recorded chain")
+    gamma_cli.add_arguments(gamma)
+    gamma.set_defaults(command=_gamma)
+    return parser
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    settings = _settings()
+    parts = _parts()
+    chosen = list(parts.values()) if arguments.parts == "run" else [parts[arguments.parts]]
+    asyncio.run(_until_stopped(settings, chosen))
+    return 0
+
+
+def _parts() -> "dict[str, Part]":
+    from bot.app import serve as bot
+    from services.worker import serve as worker
+    from web.app import serve as web
+
+    return {"bot": bot, "web": web, "worker": worker}
+
+
+async def _until_stopped(settings: "Settings", parts: "Sequence[Part]") -> None:
+    from services.wiring import open_services
+
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    async with open_services(settings) as services, asyncio.TaskGroup() as group:
+        for part in parts:
+            group.create_task(part(services, stop))
+
+
+def _migrate(_arguments: argparse.Namespace) -> int:
+    from services.wiring import migrate
+
+    for name in asyncio.run(migrate(_settings())):
+        print(name)
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from sandbox.demo import run
+
+    return asyncio.run(run(arguments.port))
+
+
+def _gamma(arguments: argparse.Namespace) -> int:
+    from services import gamma_cli
+    from services.wiring import load_chain
+
+    return gamma_cli.run(arguments, load_chain)
+
+
+def _settings() -> "Settings":
+    from services.log import setup_logging
+    from services.settings import Settings
+
+    settings = Settings()
+    setup_logging(settings.log_format, settings.log_level, settings.secrets())
+    return settings
+
+
+def _setting_error(error: dict[str, object]) -> str:
+    place = error["loc"]
+    name = str(place[0]).upper() if isinstance(place, tuple) and place else ""
+    return f"{name}: {error['msg']}" if name else str(error["msg"])
+
+
+def _complain(*lines: str) -> int:
+    print(*(f"pulse: {line}" for line in lines), sep="\n", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""The sandbox's one web server: the stand-in Discord, its page, and the synthetic market."""
+
+from pathlib import Path
+
+from aiohttp import web
+
+from sandbox import market_api
+from sandbox.discord import server
+from sandbox.discord.server import Discord
+from sandbox.market import Market
+
+PAGE = Path(__file__).parent / "page"
+_CSP = "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'"
+
+
+def build(discord: Discord, market: Market) -> web.Application:
+    """Return the application; the caller starts and closes `discord` and `market`."""
+    app = web.Application(client_max_size=32 * 1024 * 1024)
+    app.add_routes([web.get("/", index), web.static("/page", PAGE)])
+    app.add_routes(server.routes(discord))
+    app.add_routes(market_api.routes(market))
+    return app
+
+
+async def index(_request: web.Request) -> web.FileResponse:
+    """Serve the page."""
+    return web.FileResponse(PAGE / "index.html", headers={"Content-Security-Policy": _CSP, "Cache-Control": "no-cache"})

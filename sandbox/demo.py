@@ -1,0 +1,146 @@
+"""`pulse demo`: the real product beside a stand-in for all that lies outside."""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import httpx
+from aiohttp import web
+
+from sandbox.app import build
+from sandbox.discord.server import Discord
+from sandbox.market import Market
+from services.clock import load_calendar_apart
+from services.errors import PulseError
+
+HOST = "127.0.0.1"
+READY_WITHIN_S = 60.0
+POLL_S = 0.05
+STOP_WITHIN_S = 15.0
+
+
+async def run(port: int) -> int:
+    """Run until Ctrl-C or SIGTERM; returns the exit status."""
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    home = Path(os.environ.get("PULSE_HOME") or "~/.pulse").expanduser().absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    listener = _listen(port)
+    web_port = int(os.environ.get("WEB_PORT") or _free_port())
+    token = f"demo.{secrets.token_urlsafe(24)}"
+    log = home / "demo.log"
+    async with _product(
+        {**_surroundings(port, token), "PULSE_HOME": str(home), "WEB_PORT": str(web_port)}, log
+    ) as product:
+        discord = Discord(token=token, base_url=f"http://{HOST}:{port}")
+        market = Market((await load_calendar_apart()).sessions)
+        async with _sandbox(listener, discord, market):
+            ended = asyncio.create_task(product.wait())
+            stopped = asyncio.create_task(stop.wait())
+            if await _ready(web_port, ended, stopped):
+                print(_greeting(port, log), flush=True)
+                await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            if stop.is_set():
+                return 0
+    raise PulseError(f"the product ended by itself; the last lines of {log}:\n{_tail(log)}")
+
+
+def _surroundings(port: int, token: str) -> dict[str, str]:
+    """Return the environment that points the product at the sandbox, except for what the caller has set."""
+    here = f"http://{HOST}:{port}"
+    defaults = {
+        "ALPACA_DATA_KEY": "sandbox",
+        "ALPACA_DATA_SECRET": "sandbox",
+        "ALPACA_DATA_URL": f"{here}/alpaca/data",
+        "ALPACA_PAPER_API_URL": f"{here}/alpaca/paper",
+        "FEEDS": "alpaca",
+    }
+    if not os.environ.get("DISCORD_TOKEN"):
+        defaults |= {"DISCORD_TOKEN": token, "DISCORD_API_URL": f"{here}/api/v10"}
+    given = {name: value for name, value in os.environ.items() if value}
+    return {**defaults, **given}
+
+
+def _listen(port: int) -> socket.socket:
+    """Return a listening socket, so that whoever connects early waits instead of failing."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise PulseError(f"port {port} is taken; choose another one, e.g. `make demo PORT={port + 10}`") from error
+    listener.listen(128)
+    return listener
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def _product(environment: dict[str, str], log: Path) -> AsyncIterator[Process]:
+    """Run bot, web and worker in one process of their own, which ends when this one is gone."""
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "sandbox.tether", stdin=PIPE, stdout=out, stderr=out, env=environment
+        )
+    try:
+        yield process
+    finally:
+        if process.stdin:
+            process.stdin.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), STOP_WITHIN_S)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@asynccontextmanager
+async def _sandbox(listener: socket.socket, discord: Discord, market: Market) -> AsyncIterator[None]:
+    runner = web.AppRunner(build(discord, market), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        yield
+    finally:
+        await discord.close()
+        await market.close()
+        await runner.cleanup()
+
+
+async def _ready(web_port: int, ended: "asyncio.Task[int]", stopped: "asyncio.Task[bool]") -> bool:
+    """Wait until the product says that it is; False when it ended or was stopped before."""
+    async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient(timeout=2.0) as client:
+        while not (ended.done() or stopped.done()):
+            with suppress(httpx.HTTPError):
+                if (await client.get(f"http://{HOST}:{web_port}/readyz")).is_success:
+                    return True
+            await asyncio.sleep(POLL_S)
+    return False
+
+
+def _greeting(port: int, log: Path) -> str:
+    if os.environ.get("DISCORD_TOKEN"):
+        return (
+            f"PulseEngine is online on your Discord, with a synthetic market.\nThe market's controls: http://{HOST}:{port}\n"
+            f"Type /quote symbols:SPY, /gamma symbol:SPX or /help there. Ctrl-C stops everything. Log: {log}"
+        )
+    return f"http://{HOST}:{port}\nOpen it and type /quote symbols:SPY, /gamma symbol:SPX or /help. Ctrl-C stops everything. Log: {log}"
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

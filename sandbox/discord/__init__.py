@@ -1,0 +1,1 @@
+"""A stand-in Discord: gateway, REST, faults, and the API of its page."""

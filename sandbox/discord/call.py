@@ -1,0 +1,51 @@
+"""One request of the bot as the routes see it, and the table entry that leads there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import md5
+from typing import Any
+
+from sandbox.discord.message import Upload
+from sandbox.discord.state import State
+from sandbox.discord.world import Json
+
+
+@dataclass(slots=True)
+class Call:
+    """A request whose body was read and whose sender is known."""
+
+    params: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Any = None
+    uploads: dict[str, Upload] = field(default_factory=dict)
+
+    def flag(self, name: str) -> bool:
+        """A switch in the query string."""
+        return self.query.get(name, "").lower() in {"true", "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """An answer with status 201."""
+
+    answer: Json
+
+
+Handler = Callable[[State, Call], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route: its handler returns the JSON to answer (None for 204); `token` routes carry their right in the path."""
+
+    method: str
+    path: str
+    handler: Handler
+    limit: int = 50
+    window_s: float = 1.0
+    token: bool = False
+
+    @property
+    def bucket(self) -> str:
+        """What X-RateLimit-Bucket calls this route."""
+        return md5(f"{self.method} {self.path}".encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,1 @@
+"""What PulseEngine knows and does, free of Discord and of HTTP servers."""

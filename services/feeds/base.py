@@ -1,0 +1,107 @@
+"""What every market data source can be asked for, and the shapes of its answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A symbol that a source knows, as canonical symbol and the company's or index's name."""
+
+    symbol: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Prices of one symbol; money is Decimal, times are aware UTC, None means that the source does not say."""
+
+    symbol: str
+    price: Decimal
+    as_of: datetime
+    """When the price was last confirmed at the source (the later of last trade and last quote)."""
+    source: str
+    """What the reader is told, e.g. "Alpaca IEX"."""
+    delay: timedelta | None
+    """How late the source is by its own contract; None marks a recording."""
+    previous_close: Decimal | None = None
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    day_open: Decimal | None = None
+    day_low: Decimal | None = None
+    day_high: Decimal | None = None
+    volume: int | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One candle; `start` is aware UTC."""
+
+    start: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain:
+    """All listed options of one underlying as columns of equal length; NaN marks what the source does not say.
+
+    Floats, because a chain is only ever analysed and drawn; nothing here flows back into an order.
+    """
+
+    symbol: str
+    spot: float
+    as_of: datetime
+    """Aware UTC moment for which the quotes hold; time to expiry is measured from here."""
+    source: str
+    delay: timedelta | None
+    """As in `Quote`."""
+    open_interest_date: date | None
+    strike: NDArray[np.float64]
+    expiry: NDArray[np.int32]
+    """Days since 1970-01-01."""
+    is_call: NDArray[np.bool_]
+    am_settled: NDArray[np.bool_]
+    """True for the monthly index roots that settle at the open (SPX, NDX, RUT, VIX; not SPXW, NDXP, RUTW, VIXW)."""
+    bid: NDArray[np.float64]
+    ask: NDArray[np.float64]
+    iv: NDArray[np.float64]
+    """Vendor implied volatility as a fraction, as sent (0 and −999 included); NaN if absent."""
+    gamma: NDArray[np.float64]
+    delta: NDArray[np.float64]
+    open_interest: NDArray[np.float64]
+    volume: NDArray[np.float64]
+
+
+class Feed(Protocol):
+    """One source of market data; every method may raise `FeedUnavailable`."""
+
+    name: str
+
+    async def listings(self) -> Sequence[Listing]:
+        """Return every symbol the source knows, for autocomplete and for the nearest match."""
+
+    async def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
+        """Return quotes by canonical symbol; a symbol the source does not know is left out."""
+
+    async def chain(self, symbol: str) -> Chain:
+        """Return the whole option chain; raises `UnknownSymbol` or `NoChain`."""
+
+    async def bars(self, symbol: str, interval: timedelta, start: datetime, end: datetime) -> Sequence[Bar]:
+        """Return candles of one of the lengths 1 min, 5 min, 1 h, 1 day, oldest first."""
+
+    def now(self) -> datetime:
+        """Return the time at the source (aware UTC): market sessions and ages are measured by it, not by our own clock."""
+
+    async def close(self) -> None:
+        """Release connections."""

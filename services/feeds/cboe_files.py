@@ -1,0 +1,251 @@
+"""Cboe's two file formats: the quote table's CSV and the delayed-quotes JSON."""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from itertools import compress
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from services.clock import NEW_YORK
+from services.errors import BadData
+from services.feeds.base import Chain, Quote
+
+SOURCE = "Cboe file"
+
+_AM_ROOTS = frozenset({"SPX", "NDX", "RUT", "VIX"})
+_LINE_OF_TITLES = "Expiration Date,"
+_DATE_FORMATS = (
+    "%B %d, %Y at %I:%M %p",
+    "%b %d, %Y at %I:%M %p",
+    "%B %d, %Y at %H:%M",
+    "%b %d, %Y at %H:%M",
+    "%Y-%m-%d %H:%M:%S",
+)
+_COLUMNS = ("bid", "ask", "iv", "gamma", "delta", "open_interest", "volume")
+_TITLES = ("Bid", "Ask", "IV", "Gamma", "Delta", "Open Interest", "Volume")
+
+Strings = Sequence[str]
+Numbers = Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What one file holds of one symbol."""
+
+    quote: Quote
+    chain: Chain
+
+
+class _Option(msgspec.Struct, gc=False):
+    option: str
+    bid: float | None = None
+    ask: float | None = None
+    iv: float | None = None
+    gamma: float | None = None
+    delta: float | None = None
+    open_interest: float | None = None
+    volume: float | None = None
+
+
+class _Data(msgspec.Struct, gc=False):
+    options: list[_Option]
+    current_price: Decimal | None = None
+    prev_day_close: Decimal | None = None
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    open: Decimal | None = None
+    low: Decimal | None = None
+    high: Decimal | None = None
+    volume: Decimal | None = None
+
+
+class _Answer(msgspec.Struct, gc=False):
+    timestamp: str
+    symbol: str
+    data: _Data
+
+
+_decoder = msgspec.json.Decoder(_Answer)
+
+
+def read(path: Path, symbol: str | None = None) -> Recording:
+    """Read a file of either format, told apart by content; raises `BadData` that says what is wrong with the file.
+
+    Without `symbol` the recording is named after its contracts.
+    """
+    content = path.read_bytes()
+    try:
+        if content.lstrip()[:1] == b"{":
+            return parse_delayed_quotes(content, symbol)
+        return parse_quote_table(content.decode("utf-8-sig"), symbol)
+    except (ValueError, KeyError, IndexError, InvalidOperation, msgspec.DecodeError) as error:
+        raise BadData(
+            f"{path.name} is not a whole Cboe quote table (CSV) or delayed-quotes answer (JSON): {error}."
+        ) from error
+
+
+def parse_delayed_quotes(content: bytes, symbol: str | None = None) -> Recording:
+    """Parse an answer of `delayed_quotes/options/{SYM}.json`: `timestamp` is UTC, IV a fraction with 0 for none."""
+    answer = _decoder.decode(content)
+    data = answer.data
+    columns = list(zip(*map(msgspec.structs.astuple, data.options), strict=True)) or [()] * (1 + len(_COLUMNS))
+    as_of = datetime.strptime(answer.timestamp, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    name = symbol or answer.symbol.lstrip("_^$").upper()
+    quote = Quote(
+        symbol=name,
+        price=_price(data.current_price),
+        as_of=as_of,
+        source=SOURCE,
+        delay=None,
+        previous_close=data.prev_day_close,
+        bid=data.bid or None,
+        ask=data.ask or None,
+        day_open=data.open or None,
+        day_low=data.low or None,
+        day_high=data.high or None,
+        volume=int(data.volume or 0) or None,
+    )
+    return Recording(quote, _chain(quote, columns[0], dict(zip(_COLUMNS, map(_floats, columns[1:]), strict=True))))
+
+
+def parse_quote_table(text: str, symbol: str | None = None) -> Recording:
+    """Parse the CSV behind "download quotes": two lines of header in New York time, then a call and a put per line."""
+    header, titles, body = text.partition(_LINE_OF_TITLES)
+    if not titles:
+        raise ValueError('there is no line that begins with "Expiration Date"')
+    rows = [row for row in csv.reader((titles + body).splitlines()) if row]
+    first, *rows = rows
+    whole = [row for row in rows if len(row) == len(first)]
+    table = list(zip(*whole, strict=True)) or [()] * len(first)
+    put = first.index("Puts")
+    names = _interleave(table[first.index("Calls")], table[put])
+    columns = {
+        name: _floats(_interleave(table[first.index(title)], table[first.index(title, put)]))
+        for name, title in zip(_COLUMNS, _TITLES, strict=True)
+    }
+    quote = _quote_of_header(header, symbol or _symbol_of_root(_root(names[0]) if names else ""))
+    return Recording(quote, _chain(quote, names, columns))
+
+
+def moment_of_header(text: str) -> datetime | None:
+    """Return the as-of moment (aware UTC) in the beginning or the end of a file of either format, if it is there."""
+    if stamp := re.search(r'"timestamp"\s*:\s*"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)"', text):
+        return datetime.strptime(stamp[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    if (line := re.search(r"Date:\s*([^\"\n]+)", text)) and _LINE_OF_TITLES in text:
+        return _moment(line[1])
+    return None
+
+
+def name_of_header(text: str) -> str | None:
+    """Return the name of the underlying in a quote table's header; JSON answers have none."""
+    found = re.search(r"^\"?([^,\"{}\n]+)\"?,\s*Last:", text, re.MULTILINE)
+    return found[1].strip() if found else None
+
+
+def _quote_of_header(header: str, symbol: str) -> Quote:
+    facts = {
+        key: value.replace(",", "").strip()
+        for key, value in re.findall(r"(Last|Change|Bid|Ask|Volume):\s*(-?[\d,]*\.?\d+)", header)
+    }
+    numbers = {key: Decimal(value) for key, value in facts.items()}
+    line = re.search(r"Date:\s*([^\"\n]+)", header)
+    if line is None:
+        raise ValueError("its header has no date")
+    price = _price(numbers.get("Last"))
+    return Quote(
+        symbol=symbol,
+        price=price,
+        as_of=_moment(line[1]),
+        source=SOURCE,
+        delay=None,
+        previous_close=price - numbers["Change"] if "Change" in numbers else None,
+        bid=numbers.get("Bid") or None,
+        ask=numbers.get("Ask") or None,
+        volume=int(numbers.get("Volume", 0)) or None,
+        name=name_of_header(header),
+    )
+
+
+def _chain(quote: Quote, names: Strings, columns: dict[str, NDArray[np.float64]]) -> Chain:
+    roots = [_root(name) for name in names]
+    standard = [root.isalpha() for root in roots]  # a digit marks an adjusted contract, which delivers something else
+    if not all(standard):
+        names, roots = list(compress(names, standard)), list(compress(roots, standard))
+        columns = {name: column[standard] for name, column in columns.items()}
+    tails = np.array([name[-15:] for name in names], dtype="S15")
+    digits = tails.view(np.uint8).reshape(len(tails), 15).astype(np.int64) - ord("0")
+    months = (
+        np.datetime64("2000-01", "M") + (digits[:, 0] * 10 + digits[:, 1]) * 12 + digits[:, 2] * 10 + digits[:, 3] - 1
+    )
+    days = months.astype("datetime64[D]").astype(np.int32) + digits[:, 4] * 10 + digits[:, 5] - 1
+    return Chain(
+        symbol=quote.symbol,
+        spot=float(quote.price),
+        as_of=quote.as_of,
+        source=quote.source,
+        delay=None,
+        open_interest_date=_previous_weekday(quote.as_of.astimezone(NEW_YORK).date()),
+        strike=digits[:, 7:] @ 10 ** np.arange(7, -1, -1) / 1000,
+        expiry=days.astype(np.int32),
+        is_call=digits[:, 6] == ord("C") - ord("0"),
+        am_settled=np.array([root in _AM_ROOTS for root in roots], dtype=np.bool_),
+        **columns,
+    )
+
+
+def _root(name: str) -> str:
+    return name[:-15].strip()
+
+
+def _symbol_of_root(root: str) -> str:
+    return root[:-1] if root.endswith("W") and root[:-1] in _AM_ROOTS else root
+
+
+def _price(value: Decimal | None) -> Decimal:
+    if value is None or value <= 0:
+        raise ValueError("it has no price of the underlying")
+    return value
+
+
+def _moment(text: str) -> datetime:
+    words = re.sub(r"\s+", " ", text).strip().rstrip(",")
+    words = re.sub(r" E[SD]T\b", "", re.split(r",\s*Bid", words)[0])
+    for form in _DATE_FORMATS:
+        try:
+            naive = datetime.strptime(words, form)  # noqa: DTZ007  # the zone follows: Cboe writes New York time
+        except ValueError:
+            continue
+        return naive.replace(tzinfo=NEW_YORK).astimezone(UTC)
+    raise ValueError(f"its date {words!r} has a form that is not known")
+
+
+def _previous_weekday(day: date) -> date:
+    # open interest is counted overnight: a day's table shows that of the session before; holidays are not looked up
+    return day - timedelta(days={0: 3, 6: 2}.get(day.weekday(), 1))
+
+
+def _interleave(calls: Strings, puts: Strings) -> list[str]:
+    both = [""] * (2 * len(calls))
+    both[::2], both[1::2] = calls, puts
+    return both
+
+
+def _floats(values: Strings | Numbers) -> NDArray[np.float64]:
+    try:
+        return np.array(values, dtype=np.float64)
+    except ValueError:
+        return np.array([_number(str(value)) for value in values], dtype=np.float64)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,112 @@
+"""`pulse gamma`: the levels of a symbol or of a recorded chain in a terminal, as words, JSON or a picture."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from services.clock import NEW_YORK
+from services.errors import PulseError
+from services.expiration import Expiry
+
+# numpy and matplotlib are imported where they are needed: `pulse` builds this parser whatever it is asked for.
+if TYPE_CHECKING:
+    from services.feeds.base import Chain
+    from services.gamma import Gamma
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `pulse gamma`."""
+    parser.add_argument(
+        "symbol", metavar="SYMBOL_OR_FILE", help="a symbol, or a Cboe quote table (CSV) or answer (JSON)"
+    )
+    parser.add_argument("--mode", choices=("ours", "perfiliev", "gflows"), default="ours", help="by whose definitions")
+    parser.add_argument("--rate", type=float, default=0.045, help="yearly interest rate, continuous (default 0.045)")
+    parser.add_argument(
+        "--asof", type=_moment, help="measure time from this moment (ISO 8601, New York unless it says)"
+    )
+    parser.add_argument("--expiry", type=_expiry, default=Expiry.ALL, help="all, 0dte, week, opex, or a date")
+    parser.add_argument("--json", action="store_true", help="print JSON; exposures are dollars per 1 %% move")
+    parser.add_argument("--png", type=Path, metavar="OUT", help="also draw the picture into this file")
+
+
+def run(arguments: argparse.Namespace, load: "Callable[[str], Chain]") -> int:
+    """Print the levels; `load` gets the chain of a symbol. Returns the exit status, 2 with a sentence on stderr."""
+    try:
+        gamma = _analyze(arguments, load)
+        if arguments.png:
+            from services.charts import gamma_picture  # noqa: PLC0415 - brings matplotlib, and most runs draw nothing
+
+            arguments.png.write_bytes(gamma_picture(gamma))
+    except (PulseError, OSError) as error:
+        sys.stderr.write(f"pulse: {error}\n".replace("**", "").replace("`", ""))
+        return 2
+    sys.stdout.write(_as_json(gamma) if arguments.json else _in_words(gamma))
+    return 0
+
+
+def _analyze(arguments: argparse.Namespace, load: "Callable[[str], Chain]") -> "Gamma":
+    from services.feeds import cboe_files  # noqa: PLC0415 - numpy
+    from services.gamma import Mode, analyze  # noqa: PLC0415 - numpy
+    from services.symbols import canonical  # noqa: PLC0415 - rapidfuzz
+
+    path = Path(arguments.symbol)
+    chain = cboe_files.read(path).chain if path.is_file() else load(canonical(arguments.symbol))
+    if arguments.asof:
+        chain = replace(chain, as_of=arguments.asof)
+    return analyze(chain, mode=Mode(arguments.mode), expiry=arguments.expiry, rate=arguments.rate)
+
+
+def _as_json(gamma: "Gamma") -> str:
+    keys = "symbol spot total gross flip call_wall put_wall abs_gamma max_pain expected_move contracts coverage"
+    facts = {key: getattr(gamma, key) for key in keys.split()} | {"asof": gamma.as_of.isoformat()}
+    return json.dumps(facts, indent=2) + "\n"
+
+
+def _in_words(gamma: "Gamma") -> str:
+    local = gamma.as_of.astimezone(NEW_YORK)
+    nearest, last = gamma.expiries[0], gamma.expiries[-1]
+    until = f" to {last:%d %b %Y}" if last != nearest else ""
+    lines = (
+        ("as of", f"{local:%d %b %Y %H:%M} New York, {gamma.source}"),
+        ("spot", _price(gamma.spot)),
+        ("net gamma", f"{_dollars(gamma.total)} per 1 % move ({'positive' if gamma.total >= 0 else 'negative'})"),
+        ("gross gamma", _dollars(gamma.gross).lstrip("+")),
+        ("flip", _price(gamma.flip)),
+        ("call wall", _price(gamma.call_wall)),
+        ("put wall", _price(gamma.put_wall)),
+        ("most gamma", _price(gamma.abs_gamma)),
+        ("max pain", f"{_price(gamma.max_pain)} on {nearest:%d %b %Y}"),
+        ("expected move", f"{'± ' if gamma.expected_move else ''}{_price(gamma.expected_move)} to {nearest:%d %b %Y}"),
+        ("expiries", f"{len(gamma.expiries)}, {nearest:%d %b %Y}{until}"),
+        ("contracts", f"{gamma.contracts:,}, {gamma.coverage:.1%} of open interest with an implied volatility"),
+        ("volatility", gamma.iv_source),
+        ("convention", "dealers long calls, short puts"),
+    )
+    return "\n".join((gamma.symbol, *(f"  {name:<14} {text}" for name, text in lines))) + "\n"
+
+
+def _price(value: float | None) -> str:
+    return "none" if value is None else f"{value:,.2f}"
+
+
+def _dollars(value: float) -> str:
+    sign = "−" if value < 0 else "+"
+    size, unit = (abs(value) / 1e9, "bn") if abs(value) >= 1e9 else (abs(value) / 1e6, "m")
+    return f"{sign}${size:,.2f} {unit}"
+
+
+def _moment(text: str) -> datetime:
+    parsed = datetime.fromisoformat(text)
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=NEW_YORK)).astimezone(UTC)
+
+
+def _expiry(text: str) -> Expiry | date:
+    try:
+        return Expiry(text.lower())
+    except ValueError:
+        return date.fromisoformat(text)

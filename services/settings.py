@@ -1,0 +1,95 @@
+"""Everything that an operator can set, read once from the environment and a `.env` file."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, HttpUrl, PostgresDsn, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+FeedName = Literal["alpaca", "replay"]
+
+
+class Settings(BaseSettings):
+    """The settings table of the README; the environment wins over `.env`."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    discord_token: SecretStr | None = Field(
+        None, description="The bot's token, from the Discord developer portal → Bot."
+    )
+    discord_api_url: HttpUrl = Field(
+        HttpUrl("https://discord.com/api/v10"), description="Discord's REST API; the gateway follows from it."
+    )
+    shard_ids: Annotated[tuple[int, ...] | None, NoDecode] = Field(
+        None,
+        description="Shards of this process, comma separated; needs `SHARD_COUNT`. Unset: all that Discord recommends.",
+    )
+    shard_count: int | None = Field(None, ge=1, description="Number of shards over all processes.")
+
+    database_url: PostgresDsn | None = Field(
+        None, description="PostgreSQL 15 or newer. Unset: an embedded server under `PULSE_HOME`."
+    )
+    pulse_home: Path = Field(
+        Path("~/.pulse"), description="Folder for all data that is kept outside PostgreSQL, and the embedded server."
+    )
+
+    web_host: str = Field("127.0.0.1", description="Address that the web server listens on.")
+    web_port: int = Field(8081, ge=0, le=65535, description="Port of the web server; 0 chooses a free one.")
+
+    feeds: Annotated[tuple[FeedName, ...], NoDecode] = Field(
+        (),
+        description="Sources in the order they are asked: `alpaca`, `replay`. Unset: those that are configured.",
+    )
+    alpaca_data_key: SecretStr | None = Field(None, description="Alpaca API key id for market data.")
+    alpaca_data_secret: SecretStr | None = Field(None, description="The secret that belongs to it.")
+    alpaca_data_url: HttpUrl = Field(HttpUrl("https://data.alpaca.markets"), description="Alpaca's market data API.")
+    alpaca_paper_api_url: HttpUrl = Field(
+        HttpUrl("https://paper-api.alpaca.markets"),
+        description="Alpaca's paper trading API: symbols, option contracts, open interest.",
+    )
+    replay_dir: Path | None = Field(None, description="Folder of recorded chains and bars for the feed `replay`.")
+
+    log_format: Literal["console", "json"] = Field("console", description="`json` for machines, `console` for people.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The least severe level that is written."
+    )
+
+    @field_validator("feeds", "shard_ids", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("pulse_home", "replay_dir")
+    @classmethod
+    def _expand(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value else None
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if (self.shard_ids is None) != (self.shard_count is None):
+            raise ValueError("SHARD_IDS and SHARD_COUNT go together: set both or neither")
+        if "replay" in self.feeds and self.replay_dir is None:
+            raise ValueError("FEEDS names replay: set REPLAY_DIR to the folder that holds the recordings")
+        if "alpaca" in self.feeds and not (self.alpaca_data_key and self.alpaca_data_secret):
+            raise ValueError("FEEDS names alpaca: set ALPACA_DATA_KEY and ALPACA_DATA_SECRET")
+        if self.replay_dir and not self.replay_dir.is_dir():
+            raise ValueError(f"REPLAY_DIR {self.replay_dir} is not a folder")
+        return self
+
+    @property
+    def feed_order(self) -> tuple[FeedName, ...]:
+        """The feeds to ask, in order; empty when none is configured."""
+        if self.feeds:
+            return self.feeds
+        configured: dict[FeedName, bool] = {
+            "alpaca": bool(self.alpaca_data_key and self.alpaca_data_secret),
+            "replay": bool(self.replay_dir),
+        }
+        return tuple(name for name, ready in configured.items() if ready)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return every secret value, so that the log can mask them wherever they turn up."""
+        found = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
+        if self.database_url and (password := self.database_url.hosts()[0]["password"]):
+            found.append(password)
+        return tuple(found)

@@ -1,0 +1,152 @@
+"""The composition root: the only file that names concrete classes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from db import migrate as migrations
+from db.embedded import embedded
+from db.listener import listening
+from db.pool import Database, DatabaseUnavailable
+from services import listings
+from services.chart_pool import ChartPool
+from services.clock import load_calendar_apart
+from services.errors import PulseError
+from services.feeds.alpaca import Alpaca
+from services.feeds.base import Chain, Feed
+from services.feeds.replay import Replay
+from services.health import Health, Part
+from services.levels import Levels
+from services.market import Market
+from services.people import People
+from services.settings import FeedName, Settings
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that commands, pages and jobs may call."""
+
+    settings: Settings
+    database: Database
+    market: Market
+    levels: Levels
+    people: People
+    health: Health
+
+    async def parts(self) -> dict[str, Part]:
+        """Return how every part of this process is doing, the database asked this moment."""
+        return {**self.health.parts, "database": await self._database()}
+
+    async def _database(self) -> Part:
+        try:
+            seconds = await self.database.ping()
+            async with self.database.acquire() as connection:
+                current = await migrations.schema_current(connection)
+            writable = await self.database.writable()
+        except DatabaseUnavailable as error:
+            log.warning("database away", error=str(error))
+            return Part(ok=False, detail="cannot be reached, trying again")
+        if not current:
+            return Part(ok=False, detail="its schema is older than this program: run `pulse migrate`")
+        if not writable:
+            return Part(ok=False, detail="takes no writes at the moment")
+        return Part(ok=True, detail=f"answers in {seconds * 1000:.1f} ms")
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open everything that the settings name, and close it in the opposite order."""
+    async with AsyncExitStack() as stack:
+        pool = ChartPool()
+        stack.push_async_callback(pool.close)
+        url, calendar, _ = await asyncio.gather(_database_url(settings, stack), load_calendar_apart(), pool.start())
+        database = await Database.open(url)
+        stack.push_async_callback(database.close)
+        market = Market(_feeds(settings, stack), calendar)
+        people = People(database)
+        await stack.enter_async_context(_following(url, market, database, people))
+        yield Services(settings, database, market, Levels(market, pool), people, Health())
+
+
+async def migrate(settings: Settings) -> Sequence[str]:
+    """Bring the database to the newest schema; returns the names of the migrations that were applied."""
+    if settings.database_url:
+        return await migrations.migrate(str(settings.database_url))
+    async with embedded(settings.pulse_home) as server:
+        return await migrations.migrate(server.url)
+
+
+async def load_chain(settings: Settings, symbol: str) -> Chain:
+    """Return a symbol's chain from the first configured feed that has it; for use without a chat."""
+    async with AsyncExitStack() as stack:
+        market = Market(_feeds(settings, stack), await load_calendar_apart())
+        return await market.chain(symbol)
+
+
+async def _database_url(settings: Settings, stack: AsyncExitStack) -> str:
+    if settings.database_url:
+        return str(settings.database_url)
+    server = await stack.enter_async_context(embedded(settings.pulse_home))
+    await migrations.migrate(server.url)
+    return server.url
+
+
+def _feeds(settings: Settings, stack: AsyncExitStack) -> list[Feed]:
+    if not settings.feed_order:
+        raise PulseError(
+            "no market data is configured: set ALPACA_DATA_KEY and ALPACA_DATA_SECRET, or REPLAY_DIR; "
+            "`pulse demo` needs neither"
+        )
+    feeds = [_feed(name, settings) for name in settings.feed_order]
+    for feed in feeds:
+        stack.push_async_callback(feed.close)
+    return feeds
+
+
+def _feed(name: FeedName, settings: Settings) -> Feed:
+    if name == "replay":
+        assert settings.replay_dir, "Settings refuses replay without a folder"
+        return Replay(settings.replay_dir)
+    assert settings.alpaca_data_key, "Settings refuses alpaca without a key"
+    assert settings.alpaca_data_secret, "likewise"
+    return Alpaca(
+        str(settings.alpaca_data_url),
+        str(settings.alpaca_paper_api_url),
+        settings.alpaca_data_key.get_secret_value(),
+        settings.alpaca_data_secret.get_secret_value(),
+    )
+
+
+@asynccontextmanager
+async def _following(url: str, market: Market, database: Database, people: People) -> AsyncIterator[None]:
+    """Keep what is held in memory in step with the database."""
+    changed = asyncio.Event()
+    changed.set()
+
+    def hear(channel: str, payload: str) -> None:
+        if channel == "preferences":
+            people.forget(int(payload))
+        else:
+            changed.set()
+
+    def resync() -> None:
+        people.forget()
+        changed.set()
+
+    async def read_symbols() -> None:
+        while await changed.wait():
+            changed.clear()
+            await listings.read(market, database)
+
+    reader = asyncio.create_task(read_symbols())
+    try:
+        async with listening(url, ("preferences", "symbols"), on_notify=hear, on_resync=resync):
+            yield
+    finally:
+        reader.cancel()
+        await asyncio.wait({reader})

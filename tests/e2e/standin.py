@@ -1,0 +1,84 @@
+"""A stand-in Discord on an ephemeral port, and an unmodified discord.py client pointed at it."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import discord
+import yarl
+from aiohttp import web
+from discord import app_commands
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from sandbox.discord.server import Discord, routes
+
+
+@asynccontextmanager
+async def standin(**settings):
+    """Serve a Discord; yield it with `base_url` set."""
+    server = Discord(**settings)
+    app = web.Application()
+    app.add_routes(routes(server))
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield server
+    finally:
+        await server.close()
+        await runner.cleanup()
+
+
+class Client(discord.Client):
+    """A bare client with a command tree; `identified` counts IDENTIFYs, `resumed` RESUMEs."""
+
+    def __init__(self, **options):
+        super().__init__(intents=discord.Intents(guilds=True, messages=True), **options)
+        self.tree = app_commands.CommandTree(self)
+        self.resumes = asyncio.Event()
+        self.connects = 0
+
+    async def on_connect(self):
+        self.connects += 1
+
+    async def on_resumed(self):
+        self.resumes.set()
+
+
+@asynccontextmanager
+async def pointed_at(server):
+    """Point discord.py at the stand-in, and back afterwards."""
+    before = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
+    Route.BASE = f"{server.base_url}/api/v10"
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(server.base_url.replace("http", "ws") + "/gateway/")
+    try:
+        yield
+    finally:
+        Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = before
+
+
+@asynccontextmanager
+async def connected(server, client, *, token="sandbox-token"):
+    """Run the client until the block ends; its commands are registered and its guilds known."""
+    async with pointed_at(server), client:
+        await client.login(token)
+        if client.tree.get_commands():
+            await client.tree.sync()
+        runner = asyncio.create_task(client.connect())
+        try:
+            async with asyncio.timeout(5):
+                while not client.guilds or client.guilds[0].unavailable:
+                    await asyncio.sleep(0.005)
+            yield client
+        finally:
+            await client.close()
+            await asyncio.wait([runner])
+
+
+async def until(condition, seconds=5.0):
+    """Wait until the condition holds."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)

@@ -1,0 +1,83 @@
+import asyncio
+import time
+
+import pytest
+from conftest import until  # noqa: F401
+
+FEED_HANGS = {"kind": "hang", "seconds": 30, "count": 50}
+
+
+async def test_a_hanging_feed_is_answered_in_time_and_in_words(mara, sandbox):
+    await sandbox.market_fault(**FEED_HANGS)
+    asked = mara.command("quote", symbols="NFLX")
+    await asked.acknowledged()
+    assert asked.answered_after_s < 3
+    answer = await asked.message()
+    assert "Market data from Alpaca is not available" in answer["content"]
+    assert "/status" in answer["content"]
+
+
+async def test_a_hanging_feed_is_shown_by_status_and_recovers(mara, sandbox):
+    await sandbox.market_fault(kind="status", status=503, count=50)
+    await mara.command("quote", symbols="META").message()
+    status = await mara.command("status").message()
+    assert any(field["name"] == "🔴 Feed alpaca" for field in status["embeds"][0]["fields"])
+    assert status["embeds"][0]["title"] == "Something is not working"
+    await sandbox.heal()
+    assert (await mara.command("quote", symbols="META").message())["content"].startswith("**META**")
+
+
+@pytest.mark.parametrize(
+    "fault", [{"kind": "garbage"}, {"kind": "reset"}, {"kind": "rate_limit"}, {"kind": "status", "status": 401}]
+)
+async def test_every_fault_of_the_feed_is_told_in_words(mara, sandbox, fault):
+    await sandbox.market_fault(count=50, **fault)
+    answer = await mara.command("gamma", symbol="IWM").message()
+    assert answer["content"].startswith("⚠️ Market data from Alpaca is not available")
+
+
+async def test_a_failing_refresh_leaves_the_message_and_tells_the_presser(mara, sandbox):
+    answer = await mara.command("quote", symbols="DIA").message()
+    await asyncio.sleep(1.1)
+    await sandbox.market_fault(kind="status", status=500, count=50)
+    refusal = await mara.press(answer, "Refresh").message()
+    assert refusal["id"] != answer["id"]
+    assert refusal["flags"] & 64
+    still = next(m for m in mara.reads() if m["id"] == answer["id"])
+    assert still["content"] == answer["content"]
+
+
+async def test_a_duplicated_interaction_is_answered_once(mara, sandbox):
+    before = len(mara.reads())
+    sandbox.discord.fault("duplicate_interactions", count=1)
+    await mara.command("quote", symbols="SPY").message()
+    await asyncio.sleep(0.3)
+    assert len(mara.reads()) == before + 1
+
+
+async def test_a_server_error_on_the_first_answer_is_tried_again_in_time(mara, sandbox):
+    sandbox.discord.fault("callback_refuse", status=500, count=1)
+    asked = mara.command("quote", symbols="SPY")
+    assert (await asked.message())["content"].startswith("**SPY**")
+    assert asked.answered_after_s < 3
+
+
+async def test_an_answer_cut_off_in_the_middle_is_not_doubled(mara, sandbox):
+    before = len(mara.reads())
+    sandbox.discord.fault("abort", count=1, path_contains="callback")
+    await mara.command("quote", symbols="SPY").message()
+    await asyncio.sleep(0.5)
+    assert len(mara.reads()) == before + 1
+
+
+async def test_a_rate_limit_on_an_edit_is_waited_for(mara, sandbox):
+    sandbox.discord.fault("rate_limit", scope="user", retry_after=0.3, count=1, path_contains="@original")
+    await sandbox.market_fault(kind="hang", seconds=1.3, count=1)
+    started = time.monotonic()
+    assert (await mara.command("quote", symbols="KO").message())["content"].startswith("**KO**")
+    assert time.monotonic() - started > 1.3
+
+
+async def test_a_late_callback_is_logged_and_the_next_one_works(mara, sandbox):
+    sandbox.discord.fault("expire_tokens")
+    assert (await mara.command("quote", symbols="SPY").message())["content"].startswith("**SPY**")

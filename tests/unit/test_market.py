@@ -1,0 +1,179 @@
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from services.clock import NEW_YORK, Calendar, Phase
+from services.errors import BadData, FeedUnavailable, NoChain, TooManySymbols, UnknownSymbol
+from services.feeds.base import Chain, Listing, Quote
+from services.market import Market
+from services.symbols import Directory
+
+OPEN = datetime(2026, 11, 20, 10, 30, tzinfo=NEW_YORK).astimezone(UTC)
+CLOSED = datetime(2026, 11, 22, 12, 0, tzinfo=NEW_YORK).astimezone(UTC)
+
+
+def session(day: int) -> tuple[datetime, datetime]:
+    opens = datetime(2026, 11, day, 9, 30, tzinfo=NEW_YORK).astimezone(UTC)
+    return opens, opens + timedelta(hours=6.5)
+
+
+CALENDAR = Calendar((session(19), session(20), session(23)))
+
+
+class Source:
+    """A feed that answers from a dictionary, counts its requests and can be slow or down."""
+
+    def __init__(self, name="first", prices=None, now=OPEN, delay=timedelta(0), age=timedelta(seconds=1)):
+        self.name, self.prices, self._now, self.delay, self.age = name, prices or {}, now, delay, age
+        self.requests = 0
+        self.down: FeedUnavailable | None = None
+
+    async def listings(self):
+        return [Listing(symbol, symbol) for symbol in self.prices]
+
+    async def quotes(self, symbols):
+        self.requests += 1
+        await asyncio.sleep(0.01)
+        if self.down:
+            raise self.down
+        return {
+            s: Quote(s, Decimal(self.prices[s]), self._now - self.age, self.name, self.delay)
+            for s in symbols
+            if s in self.prices
+        }
+
+    async def chain(self, symbol):
+        self.requests += 1
+        await asyncio.sleep(0.01)
+        if self.down:
+            raise self.down
+        if symbol not in self.prices:
+            raise UnknownSymbol(symbol)
+        if symbol == "BARE":
+            raise NoChain(symbol)
+        none = ()
+        return Chain(symbol, 1.0, self._now - self.age, self.name, self.delay, date(2026, 11, 19), *[none] * 11)
+
+    async def bars(self, symbol, interval, start, end):
+        return []
+
+    def now(self):
+        return self._now
+
+    async def close(self):
+        pass
+
+
+async def test_quotes_come_in_the_order_asked():
+    market = Market([Source(prices={"SPY": "600.5", "QQQ": "500"})], CALENDAR)
+    board = await market.quotes(("QQQ", "SPY"))
+    assert [line.quote.symbol for line in board.lines] == ["QQQ", "SPY"]
+    assert board.missing == ()
+    assert board.lines[0].session.phase is Phase.OPEN
+
+
+async def test_a_hundred_askers_are_one_request():
+    source = Source(prices={"SPY": "1"})
+    market = Market([source], CALENDAR)
+    await asyncio.gather(*(market.quotes(("SPY",)) for _ in range(100)))
+    assert source.requests == 1
+
+
+async def test_an_asker_who_gives_up_does_not_take_the_answer_from_others():
+    market = Market([Source(prices={"SPY": "1"})], CALENDAR)
+    first = asyncio.create_task(market.quotes(("SPY",)))
+    second = asyncio.create_task(market.quotes(("SPY",)))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).lines
+
+
+async def test_the_next_source_answers_for_what_the_first_does_not_know():
+    first, second = Source("first", {"SPY": "1"}), Source("second", {"SPY": "2", "SPX": "3"})
+    board = await Market([first, second], CALENDAR).quotes(("SPX", "SPY"))
+    assert [(line.quote.symbol, line.quote.source) for line in board.lines] == [("SPX", "second"), ("SPY", "first")]
+
+
+async def test_the_next_source_answers_while_the_first_is_down():
+    first, second = Source("first", {"SPY": "1"}), Source("second", {"SPY": "2"})
+    first.down = FeedUnavailable("first", "no answer within 2 s")
+    market = Market([first, second], CALENDAR)
+    assert (await market.quotes(("SPY",))).lines[0].quote.source == "second"
+    assert (await market.chain("SPY")).source == "second"
+    assert [(feed.name, feed.ok) for feed in market.health()] == [("first", False), ("second", True)]
+
+
+async def test_a_failure_is_not_kept():
+    source = Source(prices={"SPY": "1"})
+    source.down = FeedUnavailable("first", "refused")
+    market = Market([source], CALENDAR)
+    with pytest.raises(FeedUnavailable):
+        await market.quotes(("SPY",))
+    source.down = None
+    assert (await market.quotes(("SPY",))).lines
+    assert market.health()[0].ok
+
+
+async def test_an_unknown_symbol_names_the_nearest():
+    market = Market([Source(prices={"SPY": "1"})], CALENDAR)
+    market.directory = Directory([Listing("AAPL", "Apple Inc."), Listing("SPY", "SPDR S&P 500")])
+    with pytest.raises(UnknownSymbol, match=r"AAPL"):
+        await market.quotes(("APPL",))
+    with pytest.raises(UnknownSymbol, match=r"AAPL"):
+        await market.chain("APPL")
+
+
+async def test_one_unknown_symbol_does_not_hide_the_others():
+    board = await Market([Source(prices={"SPY": "1"})], CALENDAR).quotes(("SPY", "NOPE"))
+    assert [line.quote.symbol for line in board.lines] == ["SPY"]
+    assert "NOPE" in str(board.missing[0])
+
+
+async def test_more_than_ten_symbols_are_refused():
+    with pytest.raises(TooManySymbols, match="up to 10"):
+        await Market([], CALENDAR).quotes(tuple("ABCDEFGHIJK"))
+
+
+async def test_a_symbol_without_options_says_so():
+    with pytest.raises(NoChain, match="no option chain"):
+        await Market([Source(prices={"BARE": "1"})], CALENDAR).chain("BARE")
+
+
+@pytest.mark.parametrize(
+    ("now", "delay", "age", "stale"),
+    [
+        (OPEN, timedelta(0), timedelta(seconds=90), False),
+        (OPEN, timedelta(0), timedelta(minutes=3), True),
+        (OPEN, timedelta(minutes=15), timedelta(minutes=16), False),
+        (OPEN, timedelta(minutes=15), timedelta(minutes=18), True),
+        (OPEN, None, timedelta(days=900), False),  # a recording is old, not stale
+        (CLOSED, timedelta(0), timedelta(days=2), False),  # nothing trades
+    ],
+)
+async def test_a_quote_is_stale_when_the_source_breaks_its_word(now, delay, age, stale):
+    board = await Market([Source(prices={"SPY": "1"}, now=now, delay=delay, age=age)], CALENDAR).quotes(("SPY",))
+    assert board.lines[0].stale is stale
+
+
+async def test_a_stale_chain_is_named_instead_of_drawn():
+    with pytest.raises(BadData, match="too old to draw"):
+        await Market([Source(prices={"SPY": "1"}, age=timedelta(hours=1))], CALENDAR).chain("SPY")
+    with pytest.raises(BadData):
+        await Market([Source(prices={"SPY": "1"}, now=CLOSED, age=timedelta(days=2, hours=1))], CALENDAR).chain("SPY")
+
+
+async def test_after_the_close_the_closing_chain_is_good():
+    chain = await Market([Source(prices={"SPY": "1"}, now=CLOSED, age=timedelta(days=1, hours=20))], CALENDAR).chain(
+        "SPY"
+    )
+    assert chain.symbol == "SPY"
+    assert (
+        await Market([Source(prices={"SPY": "1"}, age=timedelta(days=999), delay=None)], CALENDAR).chain("SPY")
+    ).spot
+
+
+async def test_age_is_measured_by_the_sources_clock_and_never_negative():
+    board = await Market([Source(prices={"SPY": "1"}, age=timedelta(seconds=-5))], CALENDAR).quotes(("SPY",))
+    assert board.lines[0].age == timedelta(0)

@@ -1,0 +1,1 @@
+"""PulseEngine speaks HTTP: health today, callbacks and webhooks as they come."""

@@ -82,9 +82,13 @@ async def _until_stopped(settings: "Settings", parts: "Sequence[Part]") -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    async with open_services(settings) as services, asyncio.TaskGroup() as group:
-        for part in parts:
-            group.create_task(part(services, stop))
+    async with open_services(settings) as services:
+        running = [asyncio.create_task(part(services, stop)) for part in parts]
+        try:
+            await asyncio.gather(*running)
+        finally:
+            stop.set()
+            await asyncio.gather(*running, return_exceptions=True)
 
 
 def _migrate(_arguments: argparse.Namespace) -> int:

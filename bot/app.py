@@ -1,8 +1,7 @@
 """Keeps one bot connected until told to stop."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from contextlib import suppress
 
 import aiohttp
 import discord
@@ -37,41 +36,31 @@ async def serve(services: Services, stop: asyncio.Event) -> None:
         client = PulseBot(services, Tree, commands.ALL, views.ALL, first_time)
         await _connected(client, api_url, settings.discord_token.get_secret_value(), stop)
         attempt = 0 if asyncio.get_running_loop().time() - started > STEADY_S else attempt + 1
-        if not stop.is_set():
-            await _unless(stop, asyncio.sleep(pause(attempt)))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause(attempt))
 
 
 async def _connected(client: PulseBot, api_url: str, token: str, stop: asyncio.Event) -> None:
     """Run one client until it ends or `stop`; what can pass by itself is logged, not raised."""
+    running = asyncio.create_task(_run(client, api_url, token))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    await client.finish(FAREWELL_S)
+    await client.close()
+    # Only after close(): a client that is just reconnecting takes a cancellation for a lost connection and goes on.
+    running.cancel()
     try:
-        await _unless(stop, _run(client, api_url, token))
+        await running
+    except asyncio.CancelledError:
+        pass
     except discord.LoginFailure as error:
-        raise PulseError(
-            "Discord refused DISCORD_TOKEN: reset it in the developer portal and set the new one."
-        ) from error
-    except discord.PrivilegedIntentsRequired as error:
-        raise PulseError(f"Discord refused the connection: {error}") from error
+        raise PulseError("Discord refused DISCORD_TOKEN: reset it in the developer portal and set the new one.") from error
     except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, RecursionError) as error:
         client.services.health.report("gateway", ok=False, detail="Discord cannot be reached, trying again")
         log.warning("discord away", error=repr(error))
-    finally:
-        await client.finish(FAREWELL_S)
-        await client.close()
 
 
 async def _run(client: PulseBot, api_url: str, token: str) -> None:
     await find_gateway(api_url)
     await client.start(token)
-
-
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Await work, or leave it when `stop` comes first."""
-    task = asyncio.ensure_future(work)
-    stopped = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if task.done():
-        await task
-    else:
-        task.cancel()
-        await asyncio.wait({task})

@@ -17,6 +17,7 @@ from db import supervisor
 from db.pool import DatabaseRefused, DatabaseUnavailable, connect
 
 _LOG_BYTES = 1_000_000
+_STOP_S = 20
 _START_S = 60  # recovery after a crash reads up to max_wal_size again
 
 
@@ -61,7 +62,10 @@ def _binaries() -> Path:
 
 def _prepare(home: Path) -> Path:
     folder = home.resolve() / "postgres"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EmbeddedError(f"PULSE_HOME cannot be used: {error}") from error
     if folder.stat().st_uid != os.geteuid():
         raise EmbeddedError(
             f"{folder} belongs to another account. Run as that account, or set PULSE_HOME to a folder of your own."
@@ -74,7 +78,7 @@ def _prepare(home: Path) -> Path:
 
 
 async def _join(folder: Path) -> int:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(_STOP_S):
         while (users := supervisor.lock(folder / "users.lock", fcntl.LOCK_SH | fcntl.LOCK_NB)) is None:  # noqa: ASYNC110 a flock has no event
             await asyncio.sleep(0.01)  # a server that lost its last user is being stopped
     return users

@@ -147,8 +147,8 @@ class Database:
     @asynccontextmanager
     async def _begun(self, begin: str) -> AsyncIterator[Connection]:
         async with self.acquire() as connection:
-            await connection.execute(begin)
             try:
+                await connection.execute(begin)
                 yield connection
             except BaseException:
                 if not _lost(connection):

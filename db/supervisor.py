@@ -54,9 +54,10 @@ def main(folder: Path, binaries: Path) -> None:
         return  # another one does it already
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     account = Account(folder, binaries)
-    stop_orphan(folder)
+    held = stop_orphan(folder)
     if not (folder / "data").exists():
-        create_cluster(folder, binaries, account)
+        create_cluster(folder, binaries, account, held)
+    os.close(held)
     if not (folder / "secrets.json").exists():
         sys.exit(f"{folder}/secrets.json is missing: put it back, or remove {folder} to start with an empty database")
     sockets = socket_folder(folder)
@@ -108,49 +109,39 @@ class Account:
         else:
             sys.exit(f"The account nobody cannot enter {closed[-1]}, and setpriv is not installed. {ROOT_ADVICE}")
 
-    def start(self, *command: str | Path, **options: Any) -> subprocess.Popen[bytes]:
+    def start(self, held: int, *command: str | Path, **options: Any) -> subprocess.Popen[bytes]:
         arguments = [*self.prefix, *command]
-        environment = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+        options |= self.options | {"pass_fds": [held], "cwd": "/", "env": {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}}
         try:
-            return subprocess.Popen(arguments, cwd="/", env=environment, **self.options, **options)  # noqa: S603 our own
+            return subprocess.Popen(arguments, **options)  # noqa: S603 the binaries of the wheel
         except PermissionError as error:
             sys.exit(f"{command[0]}: {error}. {ROOT_ADVICE if os.geteuid() == 0 else ''}")
 
-    def run(self, *command: str | Path, script: str = "") -> None:
-        with self.start(*command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    def run(self, held: int, *command: str | Path, script: str = "") -> None:
+        with self.start(held, *command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
             process.communicate(script.encode())
         if process.returncode:
             sys.exit(f"{command[0]} ended with {process.returncode}. {ROOT_ADVICE if os.geteuid() == 0 else ''}")
 
 
-def stop_orphan(folder: Path) -> None:
-    # Every process of a server holds `server.lock` by inheritance, so the lock tells, without trusting a pid, whether one outlived its supervisor.
+def stop_orphan(folder: Path) -> int:
+    # all that we start inherits `server.lock`, so it tells, without trusting a pid, whether some of it is still there
     while (held := lock(folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)) is None:
         with contextlib.suppress(OSError, ValueError):
             os.kill(int((folder / "data" / "postmaster.pid").read_text().partition("\n")[0]), signal.SIGINT)
         time.sleep(0.05)
-    os.close(held)
+    return held
 
 
-def create_cluster(folder: Path, binaries: Path, account: Account) -> None:
+def create_cluster(folder: Path, binaries: Path, account: Account, held: int) -> None:
     new = folder / "data.new"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
     os.chown(new, account.uid, account.gid)
     locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8")
     # "trust" lasts until the next lines: nothing can connect before the folder is renamed
-    account.run(
-        binaries / "initdb",
-        "-D",
-        new,
-        "-U",
-        "postgres",
-        "-A",
-        "trust",
-        "--data-checksums",
-        "--no-instructions",
-        *locale,
-    )
+    options = ("--username=postgres", "--auth=trust", "--data-checksums", "--no-instructions", *locale)
+    account.run(held, binaries / "initdb", "-D", new, *options)
     (new / "pg_hba.conf").write_text("local all all scram-sha-256\n")
     secrets = {name: os.urandom(24).hex() for name in ("superuser", "pulse", "socket")}
     script = (
@@ -159,7 +150,7 @@ def create_cluster(folder: Path, binaries: Path, account: Account) -> None:
         "CREATE DATABASE pulse OWNER pulse\n"
     )
     single = ("--single", "-D", new, "-c", "log_checkpoints=off", "-c", "exit_on_error=on", "postgres")
-    account.run(binaries / "postgres", *single, script=script)
+    account.run(held, binaries / "postgres", *single, script=script)
     kept = folder / "secrets.new"
     kept.touch(mode=0o600)
     with kept.open("w") as file:
@@ -173,37 +164,30 @@ def create_cluster(folder: Path, binaries: Path, account: Account) -> None:
 def socket_folder(folder: Path) -> Path:
     """Return where the server of `folder` has its socket: inside, or below a short path where that one is too long."""
     inside = folder / "sockets"
-    if len(os.fsencode(inside / ".s.PGSQL.5432")) <= 103 and not {",", '"'} & set(
-        str(inside)
-    ):  # 103 on macOS, 107 on Linux
+    fits = len(os.fsencode(inside / ".s.PGSQL.5432")) <= 103  # on macOS; Linux takes 107
+    if fits and not {",", '"'} & set(str(inside)):
         return inside
     name = json.loads((folder / "secrets.json").read_text())["socket"]
     return Path(f"/tmp/pulse-{name[:12]}")  # noqa: S108 a random name, and a folder of our own with mode 0700
 
 
 def supervise(folder: Path, sockets: Path, binaries: Path, account: Account) -> None:
-    quoted = str(sockets).replace('"', '""')
-    settings = SETTINGS | {"unix_socket_directories": f'"{quoted}"'}
-    command: list[str | Path] = [
-        binaries / "postgres",
-        "-D",
-        folder / "data",
-        *(word for pair in settings.items() for word in ("-c", "=".join(pair))),
-    ]
-    pause = 0.05
+    settings = SETTINGS | {"unix_socket_directories": f'"{sockets}"'}
+    options = [word for pair in settings.items() for word in ("-c", "=".join(pair))]
+    pause = 0.0
     while True:
         held = lock(folder / "server.lock", fcntl.LOCK_EX)  # waits for the last process of a killed server
         assert held is not None
         clear_leftovers(folder, sockets, account)
         started = time.monotonic()
-        server = account.start(*command, stdin=subprocess.DEVNULL, pass_fds=[held])
+        server = account.start(held, binaries / "postgres", "-D", folder / "data", *options, stdin=subprocess.DEVNULL)
         os.close(held)
         if wait(server, folder / "users.lock"):
             return
-        if server.returncode > 0:
+        if server.returncode > 0 and not pause:  # the first start; later ones may fail for a while, as on a full disk
             sys.exit(f"postgres ended with {server.returncode}")
-        print(f"postgres ended with exit code {server.returncode}; starting it again", file=sys.stderr, flush=True)  # noqa: T201 this is the log
-        pause = 0.05 if time.monotonic() - started > 10 else min(pause * 2, 5)
+        sys.stderr.write(f"postgres ended with {server.returncode}; starting it again\n")
+        pause = 0.05 if time.monotonic() - started > 10 else min(max(pause * 2, 0.05), 5)
         time.sleep(pause)
 
 

@@ -9,10 +9,12 @@ import uuid
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from typing import Any
 from zlib import crc32
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -223,21 +225,22 @@ class Trading:
         weekend = today + timedelta(days=6 - today.weekday())
         # Alpaca stops at the next weekend unless told otherwise: whoever wants the whole chain must say so.
         query = {"expiration_date_lte": weekend.isoformat()} | dict(query) if "expiration_date" not in query else query
-        left, found, token = _limit(query, 100, 10_000), list[Json](), None
+        left, found, token = _limit(query, 100, 10_000), list[msgspec.Raw](), None
         for symbol in sorted(query.get("underlying_symbols", "SPY").split(",")):
             listed = LISTED.get(symbol)
             if listed is None or not listed.has_options or token:
                 continue
             contracts = self._chains.contracts(symbol, at)
             rows, token = _page(contracts, _filter(contracts, query), query, left - len(found))
-            found += [_contract(listed, contracts, row) for row in rows.tolist()]
+            # Encoded one by one: thousands of dictionaries at once would cost the sandbox its memory budget.
+            found += [msgspec.Raw(msgspec.json.encode(_contract(listed, contracts, row))) for row in rows.tolist()]
         return {"option_contracts": found, "next_page_token": token}
 
 
 def _asset(listed: Listed) -> Json:
     stock = not listed.is_index
     return {
-        "id": str(uuid.uuid5(uuid.NAMESPACE_OID, listed.symbol)),
+        "id": _asset_id(listed.symbol),
         "class": "us_equity" if stock else "us_index",
         "exchange": listed.exchange,
         "symbol": listed.symbol,
@@ -252,22 +255,28 @@ def _asset(listed: Listed) -> Json:
     }
 
 
+@cache
+def _asset_id(symbol: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, symbol))
+
+
 def _contract(listed: Listed, contracts: Contracts, row: int) -> Json:
-    symbol, expires, strike = contracts.symbols[row], contracts.expirations[row], contracts.strike[row]
+    symbol, root, strike = contracts.symbols[row], str(contracts.root[row]), f"{contracts.strike[row]:g}"
+    expires: date = contracts.expiration[row].item()
     kind = "call" if contracts.is_call[row] else "put"
     return {
         "id": str(uuid.UUID(hashlib.blake2s(symbol.encode(), digest_size=16).hexdigest())),
         "symbol": symbol,
-        "name": f"{contracts.roots[row]} {expires:%b %d %Y} {strike:g} {kind.title()}",
+        "name": f"{root} {expires:%b %d %Y} {strike} {kind.title()}",
         "status": "active",
         "tradable": True,
         "expiration_date": expires.isoformat(),
-        "root_symbol": contracts.roots[row],
+        "root_symbol": root,
         "underlying_symbol": listed.symbol,
-        "underlying_asset_id": str(uuid.uuid5(uuid.NAMESPACE_OID, listed.symbol)),
+        "underlying_asset_id": _asset_id(listed.symbol),
         "type": kind,
         "style": "european" if listed.is_index else "american",
-        "strike_price": f"{strike:g}",
+        "strike_price": strike,
         "multiplier": "100",
         "size": "100",
         "open_interest": str(contracts.open_interest[row]),
@@ -281,13 +290,12 @@ def _filter(contracts: Contracts, query: Query) -> NDArray[np.int64]:
     if "type" in query:
         keep &= contracts.is_call == (query["type"] == "call")
     if "root_symbol" in query:
-        keep &= np.array(contracts.roots) == query["root_symbol"]
+        keep &= contracts.root == query["root_symbol"]
     keep &= contracts.strike >= _number(query, "strike_price_gte", 0.0)
     keep &= contracts.strike <= _number(query, "strike_price_lte", 1e12)
-    expires = np.array(contracts.expirations, "datetime64[D]")
     exact = query.get("expiration_date")
-    keep &= expires >= np.datetime64(exact or _date(query, "expiration_date_gte", date.min))
-    keep &= expires <= np.datetime64(exact or _date(query, "expiration_date_lte", date.max))
+    keep &= contracts.expiration >= np.datetime64(exact or _date(query, "expiration_date_gte", date.min))
+    keep &= contracts.expiration <= np.datetime64(exact or _date(query, "expiration_date_lte", date.max))
     return np.flatnonzero(keep)
 
 

@@ -8,7 +8,7 @@ import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -37,20 +37,22 @@ async def run(port: int) -> int:
     web_port = int(os.environ.get("WEB_PORT") or _free_port())
     token = f"demo.{secrets.token_urlsafe(24)}"
     log = home / "demo.log"
-    async with _product(
-        {**_surroundings(port, token), "PULSE_HOME": str(home), "WEB_PORT": str(web_port)}, log
-    ) as product:
+    async with AsyncExitStack() as stack:
+        product = await _start({**_surroundings(port, token), "PULSE_HOME": str(home), "WEB_PORT": str(web_port)}, log)
+        stack.push_async_callback(_stop, product)
         discord = Discord(token=token, base_url=f"http://{HOST}:{port}")
         market = Market((await load_calendar_apart()).sessions)
-        async with _sandbox(listener, discord, market):
-            ended = asyncio.create_task(product.wait())
-            stopped = asyncio.create_task(stop.wait())
-            if await _ready(web_port, ended, stopped):
-                print(_greeting(port, log), flush=True)
-                await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
-            if stop.is_set():
-                return 0
+        await stack.enter_async_context(_sandbox(listener, discord, market))
+        # First to go, so that it can take its leave of the others.
+        stack.push_async_callback(_stop, product)
+        ended = asyncio.create_task(product.wait())
+        stopped = asyncio.create_task(stop.wait())
+        if await _ready(web_port, ended, stopped):
+            print(_greeting(port, log), flush=True)
+            await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if stop.is_set():
+            return 0
     raise PulseError(f"the product ended by itself; the last lines of {log}:\n{_tail(log)}")
 
 
@@ -58,8 +60,8 @@ def _surroundings(port: int, token: str) -> dict[str, str]:
     """Return the environment that points the product at the sandbox, except for what the caller has set."""
     here = f"http://{HOST}:{port}"
     defaults = {
-        "ALPACA_DATA_KEY": "sandbox",
-        "ALPACA_DATA_SECRET": "sandbox",
+        "ALPACA_DATA_KEY": token,
+        "ALPACA_DATA_SECRET": token,
         "ALPACA_DATA_URL": f"{here}/alpaca/data",
         "ALPACA_PAPER_API_URL": f"{here}/alpaca/paper",
         "FEEDS": "alpaca",
@@ -90,23 +92,22 @@ def _free_port() -> int:
         return port
 
 
-@asynccontextmanager
-async def _product(environment: dict[str, str], log: Path) -> AsyncIterator[Process]:
-    """Run bot, web and worker in one process of their own, which ends when this one is gone."""
+async def _start(environment: dict[str, str], log: Path) -> Process:
+    """Start bot, web and worker in one process of their own, which ends when this one is gone."""
     with log.open("wb") as out:
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "sandbox.tether", stdin=PIPE, stdout=out, stderr=out, env=environment
         )
-    try:
-        yield process
-    finally:
-        if process.stdin:
-            process.stdin.close()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), STOP_WITHIN_S)
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+
+
+async def _stop(product: Process) -> None:
+    if product.stdin:
+        product.stdin.close()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(product.wait(), STOP_WITHIN_S)
+    if product.returncode is None:
+        product.kill()
+        await product.wait()
 
 
 @asynccontextmanager

@@ -218,9 +218,8 @@ class Market:
         if until <= since:
             return join([])
         prices = self._nodes(symbol, day, since, until)
-        count = -(-(len(prices) - 1) // STEPS_A_MINUTE)
-        padded = np.full(count * STEPS_A_MINUTE + 1, prices[-1])
-        padded[: len(prices)] = prices
+        count = math.ceil((until - since) / 60)
+        padded = np.append(prices, np.full(STEPS_A_MINUTE, prices[-1]))[: count * STEPS_A_MINUTE + 1]
         inside = padded[:-1].reshape(count, STEPS_A_MINUTE)
         after = padded[STEPS_A_MINUTE::STEPS_A_MINUTE]
         return Candles(

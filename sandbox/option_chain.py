@@ -41,8 +41,8 @@ class Contracts:
     """What is listed on one day, ordered by option symbol; the open interest is that of the day before."""
 
     symbols: list[str]
-    roots: list[str]
-    expirations: list[date]
+    root: NDArray[np.str_]
+    expiration: NDArray[np.datetime64]
     settles: Floats
     strike: Floats
     is_call: NDArray[np.bool_]
@@ -73,7 +73,7 @@ class Chains:
 
     def __init__(self, market: Market) -> None:
         self._market = market
-        self._contracts = lru_cache(64)(self._list)
+        self._contracts = lru_cache(12)(self._list)
         self._prices = lru_cache(4)(self._price)
 
     def contracts(self, symbol: str, at: float) -> Contracts:
@@ -106,8 +106,8 @@ class Chains:
         symbols, expirations, strike, is_call_, interest_, activity_ = zip(*rows, strict=True)
         return Contracts(
             symbols=list(symbols),
-            roots=[e.root for e in expirations],
-            expirations=[e.day for e in expirations],
+            root=np.array([e.root for e in expirations]),
+            expiration=np.array([e.day for e in expirations], "datetime64[D]"),
             settles=np.array([e.settles for e in expirations]),
             strike=np.array(strike),
             is_call=np.array(is_call_),
@@ -190,7 +190,7 @@ class _Crowd:
         step = _step(self._listed)
         index = np.round(strikes / step).astype(np.int64)
         rng = np.random.default_rng([*self._key, expiration.day.toordinal(), crc32(expiration.root.encode())])
-        noise = rng.standard_normal((3, int(2 * self._reference / step) + 1))[:, index]
+        noise = rng.standard_normal((int(index[-1]) + 1, 3))[index].T
         x = np.log(strikes / self._reference)
         width = max(self._listed.volatility * math.sqrt(years), 0.012)
         calls = self._tilt * (0.06 + np.exp(-0.5 * ((x - 0.8 * width) / width) ** 2))
@@ -244,7 +244,7 @@ def _strikes(listed: Listed, spot: float, years: float) -> Floats:
     if years > 75 / 365:
         near, middle, wing = (0.0, 5.5 * unit, 11 * unit)
     step = _step(listed)
-    index = np.arange(math.ceil(spot * (1 - wing) / step), math.floor(spot * (1 + 0.75 * wing) / step) + 1)
+    index = np.arange(math.ceil(spot * max(1 - wing, 0.3) / step), math.floor(spot * (1 + 0.75 * wing) / step) + 1)
     away = np.abs(index * step / spot - 1)
     thinned = (5, 20) if listed.is_index or listed.dailies else (2, 4)
     every = np.where(away <= near, 1, np.where(away <= middle, *thinned))

@@ -121,7 +121,10 @@ class Canvas:
         return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
 
     def _blend(self, rows: slice, columns: slice, weights: NDArray[np.uint16], colour: str) -> None:
-        under = self.pixels[rows, columns]
+        top, left = max(rows.start, 0), max(columns.start, 0)
+        under = self.pixels[top : max(rows.stop, 0), left : max(columns.stop, 0)]
+        skip_rows, skip_columns = top - rows.start, left - columns.start
+        weights = weights[skip_rows : skip_rows + under.shape[0], skip_columns : skip_columns + under.shape[1]]
         under[:] = (under * (_OPAQUE - weights[..., None]) + _rgb(colour) * weights[..., None]) >> 8
 
 

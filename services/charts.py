@@ -1,6 +1,6 @@
 """The gamma picture: exposure by strike with the levels that matter, and the same facts in words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -250,7 +250,7 @@ class _Drawing:
         height, gap = round(72 * u), round(8 * u)
         free = f.bottom if self.gamma.flip is not None else f.bottom - 40 * u
         tops = spread([f.y(level.price) - height / 2 for level in levels], height + gap, f.top, free - height)
-        sizes = [self.font(size, Weight.BOLD) for size in (35, 32, 29, 26, 23)]
+        sizes = [self.font(size, Weight.BOLD) for size in (35, 32, 29, 26, 23, 21)]
         rooms = [(level.figure, 188 * u - note.width(level.note)) for level in levels]
         figures = next((font for font in sizes if all(font.width(words) <= room for words, room in rooms)), sizes[-1])
         for level, top in zip(levels, tops, strict=True):
@@ -287,7 +287,14 @@ class _Drawing:
                 self.canvas.text(x, y, words, font, p.muted, Align.CENTRE)
 
 
-def _wrapped(parts: Iterable[str], font: Font, room: float) -> list[str]:
+def _wrapped(parts: Sequence[str], font: Font, room: float) -> list[str]:
+    fewest = len(_lines(parts, font, room))
+    shares = (share / 20 for share in range(10, 20))
+    even = (_lines(parts, font, room * share) for share in shares)
+    return next((lines for lines in even if len(lines) == fewest), _lines(parts, font, room))
+
+
+def _lines(parts: Sequence[str], font: Font, room: float) -> list[str]:
     lines: list[str] = []
     for part in parts:
         joined = f"{lines[-1]} · {part}" if lines else part

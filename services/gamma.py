@@ -172,8 +172,8 @@ def _refuse_thin(chain: Chain, counted: Mask) -> None:
     open_contracts = int((held(chain.open_interest[counted]) > 0).sum())
     if open_contracts < _LEAST_CONTRACTS:
         raise BadData(
-            f"Only {open_contracts} of the {int(counted.sum())} {chain.symbol} contracts for these expiries have open interest at "
-            f"{chain.source}: too few for a picture. Choose more expiries.",
+            f"Only {open_contracts} of the {int(counted.sum())} {chain.symbol} contracts for these expiries have open "
+            f"interest at {chain.source}: too few for a picture. Choose more expiries."
         )
 
 

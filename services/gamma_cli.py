@@ -62,9 +62,9 @@ def _analyze(arguments: argparse.Namespace, load: "Callable[[str], Chain]") -> "
 
 
 def _as_json(gamma: "Gamma") -> str:
-    keys = "symbol spot total gross flip call_wall put_wall abs_gamma max_pain expected_move contracts coverage"
-    facts = {key: getattr(gamma, key) for key in keys.split()} | {"asof": gamma.as_of.isoformat()}
-    return json.dumps(facts, indent=2) + "\n"
+    levels = "total gross flip call_wall put_wall abs_gamma max_pain expected_move contracts coverage"
+    facts = {"symbol": gamma.symbol, "spot": gamma.spot, "asof": gamma.as_of.isoformat()}
+    return json.dumps(facts | {name: getattr(gamma, name) for name in levels.split()}, indent=2) + "\n"
 
 
 def _in_words(gamma: "Gamma") -> str:

@@ -11,6 +11,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Whoever holds an interaction's token can answer in the bot's name for fifteen minutes.
 _TOKENS_IN_URLS = re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w.-]+")
+# Masking a shorter one would eat ordinary words; real ones are far longer.
+SHORTEST_SECRET = 6
 _QUIET = ("httpx", "httpcore", "aiohttp.access", "matplotlib")
 
 
@@ -58,7 +60,7 @@ class _Mask:
     """Hides secrets in the finished line, so that no message, argument or traceback can carry one out."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        longest_first = sorted({s for s in secrets if s}, key=len, reverse=True)
+        longest_first = sorted({s for s in secrets if len(s) >= SHORTEST_SECRET}, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict | str) -> str:

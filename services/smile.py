@@ -82,9 +82,10 @@ def smile(chain: Chain, counted: Mask, seconds: Floats, rate: float) -> Smile:
 
     ask_price = ~vendor & _two_sided(own["bid"], own["ask"])
     mid = (0.5 * (own["bid"] + own["ask"]) * growth)[ask_price]
-    iv[ask_price] = implied_volatility(
+    answer = implied_volatility(
         mid, forward[ask_price], pairs.strike[ask_price], years[ask_price], call_is_otm[ask_price]
     )
+    iv[ask_price] = np.where(stated(answer), answer, np.nan)
     solved = ask_price & ~np.isnan(iv)
     late = np.isnan(iv) & stated(other_iv)
     iv[late] = other_iv[late]

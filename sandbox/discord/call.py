@@ -6,6 +6,7 @@ from hashlib import md5
 from typing import Any
 
 from sandbox.discord.message import Upload
+from sandbox.discord.rules import Refusal
 from sandbox.discord.state import State
 from sandbox.discord.world import Json
 
@@ -18,6 +19,15 @@ class Call:
     query: Mapping[str, str]
     body: Any = None
     uploads: dict[str, Upload] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> Json:
+        """The body as an object; none at all counts as an empty one."""
+        if self.body is None:
+            return {}
+        if not isinstance(self.body, dict):
+            raise Refusal(400, 50035, "Invalid Form Body")
+        return self.body
 
     def flag(self, name: str) -> bool:
         """A switch in the query string."""

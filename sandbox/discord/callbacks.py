@@ -35,7 +35,7 @@ def callback(state: State, call: Call) -> Any:
     if interaction.failed or waited > state.answer_window_s:
         raise unknown("interaction", 10062)
     kind = _kind(interaction, call)
-    body = call.body.get("data") or {}
+    body = call.fields.get("data") or {}
     if kind in {REPLY, DEFER}:
         interaction.original = _first_message(state, interaction, call, body, loading=kind == DEFER)
         interaction.final = None if kind == DEFER else interaction.original
@@ -54,7 +54,7 @@ def callback(state: State, call: Call) -> Any:
 
 def _kind(interaction: Interaction, call: Call) -> int:
     form = Form()
-    kind = call.body.get("type") if isinstance(call.body, dict) else None
+    kind = call.fields.get("type")
     allowed = set(ALLOWED[interaction.kind])
     if interaction.source is None:
         allowed -= {DEFER_UPDATE, UPDATE}
@@ -75,7 +75,7 @@ def _first_message(state: State, interaction: Interaction, call: Call, body: Jso
 
 
 def _send(state: State, interaction: Interaction, call: Call, kind: int, flags: int = 0) -> Message:
-    body: Json = call.body
+    body = call.fields
     owner = interaction.user.id if (body.get("flags") or 0) & EPHEMERAL else None
     extra: Json = {
         "type": kind,
@@ -201,7 +201,7 @@ def follow_up(state: State, call: Call) -> Json:
     interaction = _by_webhook(state, call)
     original = interaction.original
     if original is not None and original.loading and original.id in state.messages_in(original.channel):
-        _revise(state, interaction, original, call.body, call)
+        _revise(state, interaction, original, call.fields, call)
         state.after_answer(interaction.changed)
         return original.wire
     if interaction.user_install_only and len(interaction.followups) >= FOLLOWUPS_OF_USER_INSTALL:
@@ -219,7 +219,7 @@ def get_answer(state: State, call: Call) -> Json:
 
 def edit_answer(state: State, call: Call) -> Json:
     interaction, message = _message_of(state, call)
-    _revise(state, interaction, message, call.body, call)
+    _revise(state, interaction, message, call.fields, call)
     state.after_answer(interaction.changed)
     return message.wire
 

@@ -62,7 +62,7 @@ def get_message(state: State, call: Call) -> Json:
 
 def send_message(state: State, call: Call) -> Json:
     """A message of the bot; with `enforce_nonce` the same nonce brings the earlier one again."""
-    body: Json = call.body or {}
+    body = call.fields
     needed = SEND_MESSAGES | (ATTACH_FILES if call.uploads else 0) | (EMBED_LINKS if body.get("embeds") else 0)
     channel = _channel(state, call, needed)
     if channel.type == DM and any(user.dm_blocked for user in channel.recipients):
@@ -102,7 +102,7 @@ def edit_message(state: State, call: Call) -> Json:
     message = _message(state, call)
     if message.wire["author"]["id"] != state.world.bot.id:
         raise Refusal(403, 50005, "Cannot edit a message authored by another user")
-    revise(Draft(state.world, state.base_url, message.channel, call.body or {}, call.uploads, message))
+    revise(Draft(state.world, state.base_url, message.channel, call.fields, call.uploads, message))
     for attachment in message.attachments:
         state.keep_attachment(attachment)
     people.tell_updated(state, message)
@@ -123,7 +123,7 @@ def type_in(state: State, call: Call) -> None:
 
 
 def open_dm(state: State, call: Call) -> Json:
-    user = state.world.users.get(str((call.body or {}).get("recipient_id")))
+    user = state.world.users.get(str(call.fields.get("recipient_id")))
     if user is None or user.bot:
         raise Refusal(400, 50033, "Invalid Recipient(s)")
     return state.world.dm(user).wire()

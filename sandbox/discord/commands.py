@@ -223,13 +223,13 @@ def replace_commands(state: State, call: Call) -> list[Json]:
 
 
 def add_command(state: State, call: Call) -> Any:
-    scope = _scope(state, call)
+    scope, command = _scope(state, call), call.fields
     form = Form()
-    check_command(form, (), call.body)
+    check_command(form, (), command)
     form.check()
-    named = (call.body.get("type") or CHAT_INPUT, call.body["name"])
-    check_all([*(c for c in _in_scope(state, scope) if (c["type"], c["name"]) != named), call.body])
-    wire, new = _register(state, scope, call.body)
+    named = (command.get("type") or CHAT_INPUT, command["name"])
+    check_all([*(held for held in _in_scope(state, scope) if (held["type"], held["name"]) != named), command])
+    wire, new = _register(state, scope, command)
     _announce(state)
     return Created(wire) if new else wire
 
@@ -248,7 +248,7 @@ def get_command(state: State, call: Call) -> Json:
 
 def edit_command(state: State, call: Call) -> Json:
     held = _find(state, call)
-    changed = held | call.body | {"type": held["type"]}
+    changed = held | call.fields | {"type": held["type"]}
     form = Form()
     check_command(form, (), changed)
     form.check()

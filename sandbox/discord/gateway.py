@@ -59,7 +59,7 @@ COMPRESSIONS: dict[str, Callable[[], Compressor]] = {"zlib-stream": _zlib_stream
 
 def _payload(message: WSMessage) -> Json | None:
     try:
-        payload = msgspec.json.decode(message.data) if message.type is WSMsgType.TEXT else None
+        payload = msgspec.json.decode(message.data) if message.type in {WSMsgType.TEXT, WSMsgType.BINARY} else None
     except msgspec.DecodeError:
         return None
     return payload if isinstance(payload, dict) and isinstance(payload.get("op"), int) else None

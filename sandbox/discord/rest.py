@@ -118,7 +118,7 @@ class Rest:
                 log.info("%s %s refused: %s", request.method, request.path, refusal.body)
             except _Limited as limited:
                 status, answer = 429, limited.body
-                headers |= limited.headers
+                headers = limited.headers | limit_headers(route, 0, limited.body["retry_after"])
             return await self._answer(request, call, status, answer, headers)
 
         return serve

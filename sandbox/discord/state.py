@@ -1,5 +1,6 @@
 """What the stand-in remembers, and the one queue through which everything is told."""
 
+from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ class Exchange:
     files: tuple[str, ...] = ()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class State:
     """Everything behind the routes. `token` None accepts any that is not empty; `record` keeps `requests`."""
 
@@ -63,6 +64,11 @@ class State:
         self.attachments: dict[str, Attachment] = {}
         self._messages: dict[str, dict[str, Message]] = {}
         self._queue: deque[Callable[[], None]] = deque()
+
+    @property
+    def bot_token(self) -> str:
+        """The token to give to the bot; its first part holds the application id, which some clients read."""
+        return self.token or f"{b64encode(self.world.application_id.encode()).decode()}.sandbox.no-secret-here"
 
     def accepts(self, token: str) -> bool:
         """Whether this is the token of the bot."""

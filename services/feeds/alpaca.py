@@ -66,7 +66,7 @@ class _Candle(msgspec.Struct):
     h: Decimal
     l: Decimal  # noqa: E741 - Alpaca's name
     c: Decimal
-    v: int
+    v: float
 
 
 class _Snapshot(msgspec.Struct, rename="camel"):
@@ -110,8 +110,8 @@ class _OptionSnapshots(msgspec.Struct):
 
 class _Contract(msgspec.Struct):
     symbol: str
-    multiplier: str = "100"
-    open_interest: str | None = None
+    multiplier: float = 100
+    open_interest: float | None = None
     open_interest_date: date | None = None
 
 
@@ -122,26 +122,26 @@ class _Contracts(msgspec.Struct):
 
 class _Asset(msgspec.Struct):
     symbol: str
-    name: str
-    tradable: bool
+    name: str | None = None
+    tradable: bool = False
 
 
 class _Error(msgspec.Struct):
     message: str = ""
 
 
-_Row = tuple[str, tuple[float | None, ...]]
-"""Option symbol, then strike, expiry, is call, is AM-settled, bid, ask, IV, gamma, delta, volume, time of the quote."""
+_Page = tuple[list[str], Floats]
+"""Option symbols, and what `_values` makes of their snapshots."""
 
-Page = TypeVar("Page", _Bars, _OptionSnapshots, _Contracts)
+Answer = TypeVar("Answer", _Bars, _OptionSnapshots, _Contracts)
 
 
 @dataclass(frozen=True, slots=True)
 class _OpenInterest:
     asked: date
-    counted: date | None
+    day: date | None
     contracts: Mapping[str, float]
-    """By option symbol; NaN where Alpaca does not say."""
+    """By option symbol, as far as Alpaca says."""
     adjusted: frozenset[str]
     """Contracts that deliver something else than 100 shares."""
 
@@ -188,7 +188,7 @@ class Alpaca:
                 classes = [group.create_task(self._assets(name)) for name in ("us_equity", "us_index")]
             stocks, indices = (task.result() for task in classes)
             listed = [asset for asset in stocks if asset.tradable] + indices
-            self._listings = (today, [Listing(asset.symbol, asset.name) for asset in listed])
+            self._listings = (today, [Listing(asset.symbol, asset.name or asset.symbol) for asset in listed])
         return self._listings[1]
 
     async def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
@@ -208,12 +208,16 @@ class Alpaca:
         async with self._deadline(self._chain_timeout_s), asyncio.TaskGroup() as group:
             quotes = group.create_task(self._quotes([symbol]))
             interest = group.create_task(self._open_interest(symbol))
-            pages = [group.create_task(self._snapshots(symbol, side)) for side in ("call", "put")]
+            sides = [group.create_task(self._snapshots(symbol, side)) for side in ("call", "put")]
         quote, counted = quotes.result().get(symbol), interest.result()
-        rows = [row for page in pages for row in page.result() if row[0] not in counted.adjusted]
-        if not rows:
+        pages = [page for side in sides for page in side.result()]
+        names = [name for listed, _ in pages for name in listed]
+        standard = np.array([name not in counted.adjusted for name in names], np.bool_)
+        if not standard.any():
             raise NoChain(symbol) if quote else UnknownSymbol(symbol)
-        return self._chain(symbol, quote, rows, counted)
+        open_interest = np.array([counted.contracts.get(name, math.nan) for name in names])
+        table = np.column_stack([np.concatenate([values for _, values in pages]), open_interest])
+        return self._chain(symbol, quote, table[standard], counted.day)
 
     async def bars(self, symbol: str, interval: timedelta, start: datetime, end: datetime) -> Sequence[Bar]:
         """Return split-adjusted candles from `start` to `end`, oldest first. Raises FeedUnavailable.
@@ -235,7 +239,7 @@ class Alpaca:
         async with self._deadline(self._chain_timeout_s):
             async for page in self._pages(f"{self._data}/v2/stocks/bars", query, _Bars):
                 candles += (page.bars or {}).get(symbol) or []
-        return [Bar(c.t, c.o, c.h, c.l, c.c, c.v) for c in candles]
+        return [Bar(c.t, c.o, c.h, c.l, c.c, int(c.v)) for c in candles]
 
     def now(self) -> datetime:
         """Return the time at Alpaca: the last `Date` header and what has passed since; our own before the first."""
@@ -279,7 +283,7 @@ class Alpaca:
             day_open=today.o if today else None,
             day_low=today.l if today else None,
             day_high=today.h if today else None,
-            volume=today.v if today else None,
+            volume=int(today.v) if today else None,
         )
 
     async def _assets(self, asset_class: str) -> list[_Asset]:
@@ -288,41 +292,37 @@ class Alpaca:
             return []
         return self._read(answer, list[_Asset])
 
-    async def _snapshots(self, symbol: str, side: str) -> list[_Row]:
+    async def _snapshots(self, symbol: str, side: str) -> list[_Page]:
         url = f"{self._data}/v1beta1/options/snapshots/{symbol}"
         query = {"feed": self._option_feed, "limit": "1000", "type": side}
-        rows: list[_Row] = []
+        pages: list[_Page] = []
         async for page in self._pages(url, query, _OptionSnapshots):
             # Page by page, so that a long chain does not hold up the event loop.
-            rows += [_row(name, snapshot) for name, snapshot in (page.snapshots or {}).items() if _is_standard(name)]
-        return rows
+            rows = {name: _values(name, each) for name, each in (page.snapshots or {}).items() if _is_standard(name)}
+            if rows:
+                pages.append((list(rows), np.array(list(rows.values()), np.float64)))
+        return pages
 
     async def _open_interest(self, symbol: str) -> _OpenInterest:
-        # Before the first answer our own date stands in, which asks once more at most.
-        today = _new_york_date(self.now())
         kept = self._interest.get(symbol)
-        if kept and kept.asked == today:
+        if kept and kept.asked == _new_york_date(self.now()):
             return kept
-        query = {
-            "underlying_symbols": symbol,
-            "expiration_date_gte": today.isoformat(),
-            # Alpaca stops at the next weekend unless told otherwise.
-            "expiration_date_lte": today.replace(year=today.year + 10, day=1).isoformat(),
-            "limit": "10000",
-        }
+        # Alpaca stops at the next weekend unless told otherwise.
+        horizon = (self.now() + timedelta(days=3650)).date()
+        query = {"underlying_symbols": symbol, "expiration_date_lte": horizon.isoformat(), "limit": "10000"}
         listed: list[_Contract] = []
         async for page in self._pages(f"{self._trading}/v2/options/contracts", query, _Contracts):
             listed += page.option_contracts or []
-        counted = max((c.open_interest_date for c in listed if c.open_interest_date), default=None)
-        numbers = {c.symbol: float(c.open_interest or "nan") for c in listed}
-        adjusted = frozenset(c.symbol for c in listed if c.multiplier != "100")
+        day = max((c.open_interest_date for c in listed if c.open_interest_date), default=None)
+        numbers = {c.symbol: c.open_interest for c in listed if c.open_interest is not None}
+        adjusted = frozenset(c.symbol for c in listed if c.multiplier != 100)
+        today = _new_york_date(self.now())
         self._interest = {name: each for name, each in self._interest.items() if each.asked == today}
-        found = self._interest[symbol] = _OpenInterest(today, counted, numbers, adjusted)
+        found = self._interest[symbol] = _OpenInterest(today, day, numbers, adjusted)
         return found
 
-    def _chain(self, symbol: str, quote: Quote | None, rows: list[_Row], interest: _OpenInterest) -> Chain:
-        table = np.array([values for _, values in rows], np.float64).T
-        strike, expiry, is_call, am_settled, bid, ask, iv, gamma, delta, volume, quoted = table
+    def _chain(self, symbol: str, quote: Quote | None, table: Floats, counted: date | None) -> Chain:
+        strike, expiry, is_call, am_settled, bid, ask, iv, gamma, delta, volume, quoted, open_interest = table.T
         if np.isnan(quoted).all():
             raise FeedUnavailable(_NAME, f"it sent no quotes of {symbol} options")
         as_of = datetime.fromtimestamp(float(np.nanmax(quoted)), UTC)
@@ -337,7 +337,7 @@ class Alpaca:
             as_of=as_of,
             source=_SOURCES[self._option_feed],
             delay=_DELAYS.get(self._option_feed, timedelta(0)),
-            open_interest_date=interest.counted,
+            open_interest_date=counted,
             strike=strike,
             expiry=expiry.astype(np.int32),
             is_call=is_call == 1,
@@ -347,11 +347,11 @@ class Alpaca:
             iv=iv,
             gamma=gamma,
             delta=delta,
-            open_interest=np.array([interest.contracts.get(name, math.nan) for name, _ in rows]),
+            open_interest=open_interest,
             volume=volume,
         )
 
-    async def _pages(self, url: str, query: dict[str, str], kind: type[Page]) -> AsyncIterator[Page]:
+    async def _pages(self, url: str, query: dict[str, str], kind: type[Answer]) -> AsyncIterator[Answer]:
         seen: set[str] = set()
         while True:
             answer = await self._get(url, query)
@@ -363,7 +363,7 @@ class Alpaca:
             if not token:
                 return
             if token in seen:
-                raise self._nonsense()
+                raise FeedUnavailable(_NAME, "it answered nonsense: the same page twice")
             seen.add(token)
             query = query | {"page_token": token}
 
@@ -393,9 +393,10 @@ class Alpaca:
         if answer.status_code != 200:
             raise FeedUnavailable(_NAME, f"it answered {answer.status_code}: {_message(answer)}")
         try:
-            return msgspec.json.decode(answer.content, type=kind)
+            # The trading API writes numbers as strings.
+            return msgspec.json.decode(answer.content, type=kind, strict=False)
         except msgspec.DecodeError as error:
-            raise self._nonsense() from error
+            raise FeedUnavailable(_NAME, "it answered nonsense") from error
 
     @asynccontextmanager
     async def _deadline(self, seconds: float) -> AsyncIterator[None]:
@@ -425,9 +426,6 @@ class Alpaca:
         except (KeyError, ValueError):
             return None
 
-    def _nonsense(self) -> FeedUnavailable:
-        return FeedUnavailable(_NAME, "it answered nonsense")
-
 
 def _message(answer: httpx.Response) -> str:
     try:
@@ -446,9 +444,10 @@ def _days(yymmdd: str) -> int:
     return (date(2000 + int(yymmdd[:2]), int(yymmdd[2:4]), int(yymmdd[4:])) - date(1970, 1, 1)).days
 
 
-def _row(name: str, snapshot: _OptionSnapshot) -> _Row:
+def _values(name: str, snapshot: _OptionSnapshot) -> tuple[float | None, ...]:
+    """Return strike, expiry, is call, is AM-settled, bid, ask, IV, gamma, delta, volume, and the time of the quote."""
     top, greeks, bar = snapshot.latest_quote, snapshot.greeks or _Greeks(), snapshot.daily_bar
-    return name, (
+    return (
         int(name[-8:]) / 1000,
         _days(name[-15:-9]),
         name[-9] == "C",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from itertools import compress
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -28,6 +28,7 @@ _DATE_FORMATS = (
     "%b %d, %Y at %H:%M",
     "%Y-%m-%d %H:%M:%S",
 )
+_CALL, _PUT = ord("C") - ord("0"), ord("P") - ord("0")
 _COLUMNS = ("bid", "ask", "iv", "gamma", "delta", "open_interest", "volume")
 _TITLES = ("Bid", "Ask", "IV", "Gamma", "Delta", "Open Interest", "Volume")
 
@@ -95,7 +96,8 @@ def parse_delayed_quotes(content: bytes, symbol: str | None = None) -> Recording
     """Parse an answer of `delayed_quotes/options/{SYM}.json`: `timestamp` is UTC, IV a fraction with 0 for none."""
     answer = _decoder.decode(content)
     data = answer.data
-    columns = list(zip(*map(msgspec.structs.astuple, data.options), strict=True)) or [()] * (1 + len(_COLUMNS))
+    names = [option.option for option in data.options]
+    columns = {name: _floats(list(map(attrgetter(name), data.options))) for name in _COLUMNS}
     as_of = datetime.strptime(answer.timestamp, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
     name = symbol or answer.symbol.lstrip("_^$").upper()
     quote = Quote(
@@ -112,7 +114,7 @@ def parse_delayed_quotes(content: bytes, symbol: str | None = None) -> Recording
         day_high=data.high or None,
         volume=int(data.volume or 0) or None,
     )
-    return Recording(quote, _chain(quote, columns[0], dict(zip(_COLUMNS, map(_floats, columns[1:]), strict=True))))
+    return Recording(quote, _chain(quote, names, columns))
 
 
 def parse_quote_table(text: str, symbol: str | None = None) -> Recording:
@@ -130,7 +132,7 @@ def parse_quote_table(text: str, symbol: str | None = None) -> Recording:
         name: _floats(_interleave(table[first.index(title)], table[first.index(title, put)]))
         for name, title in zip(_COLUMNS, _TITLES, strict=True)
     }
-    quote = _quote_of_header(header, symbol or _symbol_of_root(_root(names[0]) if names else ""))
+    quote = _quote_of_header(header, symbol or (_symbol(names[0]) if names else ""))
     return Recording(quote, _chain(quote, names, columns))
 
 
@@ -174,17 +176,17 @@ def _quote_of_header(header: str, symbol: str) -> Quote:
 
 
 def _chain(quote: Quote, names: Strings, columns: dict[str, NDArray[np.float64]]) -> Chain:
-    roots = [_root(name) for name in names]
-    standard = [root.isalpha() for root in roots]  # a digit marks an adjusted contract, which delivers something else
-    if not all(standard):
-        names, roots = list(compress(names, standard)), list(compress(roots, standard))
-        columns = {name: column[standard] for name, column in columns.items()}
-    tails = np.array([name[-15:] for name in names], dtype="S15")
-    digits = tails.view(np.uint8).reshape(len(tails), 15).astype(np.int64) - ord("0")
-    months = (
-        np.datetime64("2000-01", "M") + (digits[:, 0] * 10 + digits[:, 1]) * 12 + digits[:, 2] * 10 + digits[:, 3] - 1
-    )
-    days = months.astype("datetime64[D]").astype(np.int32) + digits[:, 4] * 10 + digits[:, 5] - 1
+    roots = [name[:-15] for name in names]
+    tails = "".join([name[-15:].rjust(15) for name in names]).encode("ascii", "replace")
+    digits = np.frombuffer(tails, dtype=np.uint8).reshape(len(names), 15).astype(np.int64) - ord("0")
+    # a digit in the root marks an adjusted contract, which delivers something else than a hundred shares
+    sound = _each({root: root.strip().isalpha() for root in set(roots)}, roots) & _well_formed(digits)
+    am_settled = _each({root: root.strip() in _AM_ROOTS for root in set(roots)}, roots)
+    if not sound.all():
+        digits, am_settled = digits[sound], am_settled[sound]
+        columns = {name: column[sound] for name, column in columns.items()}
+    year, month, day = (digits[:, place] * 10 + digits[:, place + 1] for place in (0, 2, 4))
+    first_of_month = (np.datetime64("2000-01", "M") + year * 12 + month - 1).astype("datetime64[D]")
     return Chain(
         symbol=quote.symbol,
         spot=float(quote.price),
@@ -193,18 +195,26 @@ def _chain(quote: Quote, names: Strings, columns: dict[str, NDArray[np.float64]]
         delay=None,
         open_interest_date=_previous_weekday(quote.as_of.astimezone(NEW_YORK).date()),
         strike=digits[:, 7:] @ 10 ** np.arange(7, -1, -1) / 1000,
-        expiry=days.astype(np.int32),
-        is_call=digits[:, 6] == ord("C") - ord("0"),
-        am_settled=np.array([root in _AM_ROOTS for root in roots], dtype=np.bool_),
+        expiry=(first_of_month.astype(np.int64) + day - 1).astype(np.int32),
+        is_call=digits[:, 6] == _CALL,
+        am_settled=am_settled,
         **columns,
     )
 
 
-def _root(name: str) -> str:
-    return name[:-15].strip()
+def _each(answers: dict[str, bool], roots: Strings) -> NDArray[np.bool_]:
+    return np.array(list(map(answers.__getitem__, roots)), dtype=np.bool_)
 
 
-def _symbol_of_root(root: str) -> str:
+def _well_formed(digits: NDArray[np.int64]) -> NDArray[np.bool_]:
+    numbers = np.delete(digits, 6, axis=1)
+    side = digits[:, 6]
+    result: NDArray[np.bool_] = ((numbers >= 0) & (numbers <= 9)).all(axis=1) & ((side == _CALL) | (side == _PUT))
+    return result
+
+
+def _symbol(name: str) -> str:
+    root = name[:-15].strip()
     return root[:-1] if root.endswith("W") and root[:-1] in _AM_ROOTS else root
 
 

@@ -13,6 +13,22 @@ import jsonschema_rs
 from jsonschema_rs import ValidationError, ValidationErrorKind
 
 VERSION = re.compile(r"^/api/v10")
+NUMBER = re.compile(r"\d{15,}[^/]*")
+# The description says that the codes of field errors are numbers; Discord's documentation and practice are words.
+FIELD_ERROR = {
+    "type": "object",
+    "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+    "required": ["code", "message"],
+}
+# What discord.py says by itself beyond the description, always with the value that means nothing.
+IGNORED = {
+    "RichEmbed": "flags",
+    "ApplicationCommandCreateRequest": "nsfw",
+    "ApplicationCommandUpdateRequest": "nsfw",
+    "IncomingWebhookUpdateForInteractionCallbackRequestPartial": "tts",
+    "IncomingWebhookUpdateRequestPartial": "tts",
+    "MessageEditRequestPartial": "tts",
+}
 BRANCHES = ValidationErrorKind.OneOfNotValid, ValidationErrorKind.AnyOf
 
 
@@ -42,22 +58,36 @@ def _strangeness(branch: list[ValidationError], at: list[str | int]) -> tuple[bo
     return other_type, other_kind, len(branch)
 
 
+def unread(exchange: Any) -> bool:
+    """Whether the request was turned away before its body was read; the client sends it again."""
+    return exchange.status == 429 or exchange.status >= 500
+
+
 class Description:
     """The official description; objects of requests may have no keys besides those that it names."""
 
     def __init__(self, openapi: Path) -> None:
         document = json.loads(openapi.read_text())
-        document["components"]["schemas"]["SnowflakeType"] = {
-            "anyOf": [document["components"]["schemas"]["SnowflakeType"], {"type": "integer", "minimum": 0}]
-        }
+        schemas = document["components"]["schemas"]
+        schemas["InnerErrors"]["properties"]["_errors"]["items"] = FIELD_ERROR
         strict = deepcopy(document)
+        schemas = strict["components"]["schemas"]
+        schemas["SnowflakeType"] = {"anyOf": [schemas["SnowflakeType"], {"type": "integer", "minimum": 0}]}
+        for name, key in IGNORED.items():
+            schemas[name]["properties"][key] = {"enum": [None, False, 0]}
         for schema in in_objects(strict):
             if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
                 schema.setdefault("additionalProperties", False)
         self._registry = jsonschema_rs.Registry([("urn:answers", document), ("urn:requests", strict)])
         self._validator = cache(self._compile)
         self._operations = [
-            (re.compile(re.sub(r"\\{.*?\\}", "[^/]+", re.escape(template))), template.count("{"), method, template, about)
+            (
+                re.compile(re.sub(r"\\{.*?\\}", "[^/]+", re.escape(template))),
+                template.count("{"),
+                method,
+                template,
+                about,
+            )
             for template, methods in document["paths"].items()
             for method, about in methods.items()
         ]
@@ -77,10 +107,10 @@ class Description:
             return
         template, about = known[0]
         operation = ("paths", template, method)
-        if "requestBody" in about:
+        if "requestBody" in about and not unread(exchange):
             content = ("requestBody", "content", "application/json", "schema")
             yield from self._faults("requests", (*operation, *content), exchange.body, "request")
-        elif exchange.body:
+        elif "requestBody" not in about and exchange.body:
             yield "request body: none is expected"
         yield from self._answer(operation, about["responses"], exchange)
 
@@ -98,7 +128,9 @@ class Description:
             if exchange.answer is not None:
                 yield f"answer {exchange.status}: no body is expected"
             return
-        yield from self._faults("answers", (*pointer, "content", "application/json", "schema"), exchange.answer, "answer")
+        yield from self._faults(
+            "answers", (*pointer, "content", "application/json", "schema"), exchange.answer, "answer"
+        )
 
     def _faults(self, urn: str, pointer: tuple[str, ...], body: Any, side: str) -> Iterator[str]:
         for error in self._validator(urn, *pointer).iter_errors(body):
@@ -119,6 +151,8 @@ FIELD_LIMITS = {"name": 256, "value": 1024}
 
 def limit_problems(exchange: Any) -> Iterator[str]:
     """What the product's own rules, and Discord's unwritten ones, have against a request."""
+    if unread(exchange):
+        return
     asked, body = f"{exchange.method} {VERSION.sub('', exchange.path)}", exchange.body
     if COMMANDS.fullmatch(asked):
         for command in body if isinstance(body, list) else [body]:
@@ -212,17 +246,21 @@ def _choice_problems(choices: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _command_problems(command: dict[str, Any]) -> Iterator[str]:
-    name, description = command["name"], command.get("description") or ""
-    if command.get("type", 1) == 1 or "options" not in command:
-        if not re.fullmatch(r"[-_a-z0-9]{1,32}", name):
-            yield f"name: {name!r}"
-    if command.get("type") in {2, 3} and "integration_types" in command:
-        return
+    if command.get("type", 1) == 1:
+        yield from _option_problems(command)
+    else:
+        yield from _too_long("name", command.get("name"), 32)
+
+
+def _option_problems(option: dict[str, Any]) -> Iterator[str]:
+    name, description = option.get("name", "unchanged"), option.get("description", "Unchanged")
+    if not re.fullmatch(r"[-_a-z0-9]{1,32}", name):
+        yield f"name: {name!r}"
     if not 1 <= len(description) < 60 or description.endswith("."):
         yield f"description of {name}: {description!r}"
-    yield from _too_long(f"choices of {name}", command.get("choices"), 25)
-    for option in command.get("options") or []:
-        yield from _command_problems(option)
+    yield from _too_long(f"choices of {name}", option.get("choices"), 25)
+    for inner in option.get("options") or []:
+        yield from _option_problems(inner)
 
 
 class Traffic:
@@ -240,7 +278,7 @@ class Traffic:
         """One line for each fault, each once: the request, then where in it and what."""
         found: dict[str, None] = {}
         for exchange in exchanges:
-            where = f"{exchange.method} {exchange.path} ({exchange.status})"
+            where = f"{exchange.method} {NUMBER.sub('…', exchange.path)} ({exchange.status})"
             faults = [*self._description.problems(exchange)] if self._description else []
             faults += [*limit_problems(exchange)] if self._house else []
             found |= dict.fromkeys(f"{where} {fault}" for fault in faults)

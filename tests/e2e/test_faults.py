@@ -2,7 +2,6 @@ import asyncio
 import time
 
 import pytest
-from conftest import until  # noqa: F401
 
 FEED_HANGS = {"kind": "hang", "seconds": 30, "count": 50}
 

@@ -65,7 +65,8 @@ async def test_closing_leaves_no_connection_behind(heard, superuser, database_ur
         await heard.until(lambda h: h.resyncs == 1)
         assert await superuser.fetchval("SELECT count(*) FROM pg_stat_activity WHERE datname = $1", name) == 1
     async with asyncio.timeout(5):
-        while await superuser.fetchval("SELECT count(*) FROM pg_stat_activity WHERE datname = $1", name):
+        connected = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1"
+        while await superuser.fetchval(connected, name):
             await asyncio.sleep(0.01)
 
 

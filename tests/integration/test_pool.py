@@ -63,19 +63,25 @@ async def test_timestamptz_refuses_a_naive_time(database):
 
 
 async def test_a_transaction_is_rolled_back_when_its_block_raises(database):
-    with pytest.raises(KeyError):
+    async def fail():
         async with database.as_user(1) as conn:
             await conn.execute("INSERT INTO app.profiles (user_id, locale) VALUES (1, 'de')")
             raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
     async with database.as_user(1) as conn:
         assert await conn.fetch("SELECT user_id FROM app.profiles") == []
 
 
 async def test_a_swallowed_error_does_not_pass_for_a_commit(database):
-    with pytest.raises(RuntimeError, match="rolled all of it back"):
+    async def swallow():
         async with database.transaction() as conn:
             with pytest.raises(asyncpg.UndefinedTableError):
                 await conn.execute("SELECT FROM app.nowhere")
+
+    with pytest.raises(RuntimeError, match="rolled all of it back"):
+        await swallow()
 
 
 async def test_a_cancelled_block_leaves_a_usable_connection(database_url):
@@ -164,11 +170,15 @@ async def test_a_pool_opened_before_the_server_works_when_it_comes(tmp_path):
 
 async def test_the_pool_survives_a_killed_server(own_server, kill):
     database = await Database.open(own_server.url)
+
+    async def work_on_a_dying_server():
+        async with database.transaction() as conn:
+            kill(own_server)
+            await conn.execute("SELECT pg_sleep(5)")
+
     try:
         with pytest.raises(DatabaseUnavailable):
-            async with database.transaction() as conn:
-                kill(own_server)
-                await conn.execute("SELECT pg_sleep(5)")
+            await work_on_a_dying_server()
         assert await database.retry(lambda: one(database)) == 1
         assert await one(database) == 1
     finally:

@@ -105,7 +105,8 @@ async def test_every_table_with_a_user_id_has_row_level_security_forced(database
     async with database.acquire() as conn:
         tables = await conn.fetch(
             """
-            SELECT relname, relrowsecurity AND relforcerowsecurity AS bound, EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid) AS ruled
+            SELECT relname, relrowsecurity AND relforcerowsecurity AS bound,
+                EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid) AS ruled
             FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'user_id'
             WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p')
             """

@@ -1,0 +1,82 @@
+"""How long analysis and parsing take, beside the usual ways to do the same, in one process."""
+
+import gc
+import json
+import math
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from services.feeds import cboe_files
+from services.feeds.base import Chain
+from services.gamma import analyze
+
+SHARED = Path(os.environ.get("PULSE_SHARED") or Path(__file__).parents[2].parent / "shared") / "data" / "cboe"
+ROUNDS = 40
+
+
+def figures() -> dict[str, float | str]:
+    """Return milliseconds (medians) and ratios; only a reason where the recorded chains are absent."""
+    if not SHARED.is_dir():
+        return {"skipped": f"no recorded chains at {SHARED}"}
+    chain = cboe_files.read(SHARED / "spx_20221212.csv").chain
+    answer = (SHARED / "rut_20230920.json").read_bytes()
+    large = _enlarged(answer, 7_000_000)
+    analysis, level = _median_ms(lambda: analyze(chain), ROUNDS), _median_ms(lambda: _one_level_in_python(chain), 3)
+    parse, plain = (
+        _median_ms(lambda: cboe_files.parse_delayed_quotes(large), 9),
+        _median_ms(lambda: json.loads(large), 5),
+    )
+    return {
+        "gamma_analysis_spx_contracts": len(chain.strike),
+        "gamma_analysis_spx_ms": analysis,
+        "gamma_one_level_of_a_loop_ms": level,
+        "gamma_loop_of_60_levels_over_analysis": 60 * level / analysis,
+        "parse_cboe_json_mb": len(large) / 1e6,
+        "parse_cboe_json_ms": parse,
+        "parse_json_loads_over_ours": plain / parse,
+        "parse_cboe_csv_spx_ms": _median_ms(lambda: cboe_files.read(SHARED / "spx_20221212.csv"), 5),
+    }
+
+
+def _median_ms(work: Callable[[], object], rounds: int) -> float:
+    work()
+    gc.collect()
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1000
+
+
+def _enlarged(answer: bytes, size: int) -> bytes:
+    """A Cboe answer repeated to the size of that for SPX."""
+    start, end = answer.index(b"[") + 1, answer.index(b"]")
+    options = answer[start:end]
+    return answer[:start] + b",".join([options] * math.ceil(size / len(options))) + answer[end:]
+
+
+def _one_level_in_python(chain: Chain) -> float:
+    """One price level by a formula per contract, as notebooks do it."""
+    years = np.maximum(chain.expiry - chain.expiry.min(), 1) / 262
+    total = 0.0
+    for strike, iv, t, interest, call in zip(
+        *(column.tolist() for column in (chain.strike, chain.iv, years, chain.open_interest, chain.is_call)),
+        strict=True,
+    ):
+        if iv > 0:
+            d1 = (math.log(chain.spot / strike) + 0.5 * iv * iv * t) / (iv * math.sqrt(t))
+            gamma = math.exp(-0.5 * d1 * d1) / math.sqrt(2 * math.pi) / (chain.spot * iv * math.sqrt(t))
+            total += (1 if call else -1) * gamma * interest * chain.spot * chain.spot
+    return total
+
+
+if __name__ == "__main__":
+    for name, value in figures().items():
+        sys.stdout.write(f"{name:<40} {value if isinstance(value, str) else round(value, 2)}\n")

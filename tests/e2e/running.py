@@ -1,0 +1,121 @@
+"""The real bot, web server and worker in this process, against the sandbox over real sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from aiohttp import web
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot.app import serve as serve_bot
+from sandbox.app import build
+from sandbox.discord.server import Discord
+from sandbox.market import Market
+from services.clock import load_calendar_apart
+from services.settings import Settings
+from services.wiring import Services, open_services
+from services.worker import serve as serve_worker
+from web.app import serve as serve_web
+
+TOKEN = "test.token"
+
+
+@dataclass
+class Sandbox:
+    """The outside world on an address of its own."""
+
+    discord: Discord
+    market: Market
+    url: str
+    http: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)
+
+    def environment(self) -> dict[str, str]:
+        """The settings that point the product at this world."""
+        return {
+            "DISCORD_TOKEN": TOKEN,
+            "DISCORD_API_URL": f"{self.url}/api/v10",
+            "ALPACA_DATA_KEY": "sandbox-key",
+            "ALPACA_DATA_SECRET": "sandbox-secret",
+            "ALPACA_DATA_URL": f"{self.url}/alpaca/data",
+            "ALPACA_PAPER_API_URL": f"{self.url}/alpaca/paper",
+            "FEEDS": "alpaca",
+        }
+
+    async def market_fault(self, **fault: object) -> None:
+        (await self.http.post(f"{self.url}/sandbox/market/faults", json=fault)).raise_for_status()
+
+    async def heal(self) -> None:
+        """Take every fault away."""
+        (await self.http.delete(f"{self.url}/sandbox/market/faults")).raise_for_status()
+        (await self.http.delete(f"{self.url}/sandbox/faults")).raise_for_status()
+
+
+@asynccontextmanager
+async def sandbox_running(**discord_options: object) -> AsyncIterator[Sandbox]:
+    """A fresh world on a free port."""
+    market = Market((await load_calendar_apart()).sessions)
+    discord = Discord(token=TOKEN, **discord_options)
+    runner = web.AppRunner(build(discord, market), access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    url = f"http://{host}:{port}"
+    discord.base_url = url
+    sandbox = Sandbox(discord, market, url)
+    try:
+        yield sandbox
+    finally:
+        await sandbox.http.aclose()
+        await discord.close()
+        await market.close()
+        await runner.cleanup()
+
+
+@dataclass
+class Product:
+    """The running product."""
+
+    services: Services
+    web_url: str
+
+
+@asynccontextmanager
+async def product_running(environment: dict[str, str], home: Path, free_port: int) -> AsyncIterator[Product]:
+    """Bot, web and worker as `pulse run` starts them."""
+    settings = Settings(
+        _env_file=None,
+        **{k.lower(): v for k, v in {**environment, "PULSE_HOME": str(home), "WEB_PORT": str(free_port)}.items()},
+    )
+    stop = asyncio.Event()
+    # discord.py keeps these addresses for the whole process; another product may be running in it.
+    addresses = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
+    async with AsyncExitStack() as stack:
+        services = await stack.enter_async_context(open_services(settings))
+        parts = [asyncio.create_task(part(services, stop)) for part in (serve_bot, serve_web, serve_worker)]
+        try:
+            yield Product(services, f"http://127.0.0.1:{free_port}")
+        finally:
+            stop.set()
+            await asyncio.gather(*parts)
+            Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = addresses
+
+
+def take_port() -> int:
+    """A port that was free a moment ago."""
+    import socket  # noqa: PLC0415
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def until(condition, within_s: float = 10.0) -> None:
+    """Wait for something that happens by itself."""
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.02)

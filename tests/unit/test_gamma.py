@@ -1,0 +1,422 @@
+"""The definitions of gamma exposure, on chains made for the purpose and on chains that vendors make."""
+
+import math
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.errors import BadData, NothingExpires, PulseError
+from services.feeds.base import Chain
+from services.gamma import Expiry, Gamma, Mode, analyze
+
+WEDNESDAY = datetime(2026, 3, 11, 18, 0, tzinfo=UTC)  # 14:00 New York
+DAY = date(2026, 3, 20)
+YEAR = 365 * 86_400
+COLUMNS = ("bid", "ask", "iv", "gamma", "delta", "open_interest", "volume")
+
+
+def chain_of(rows, spot=100.0, as_of=WEDNESDAY, am=False) -> Chain:
+    """Rows of (expiry, strike, is_call, {column: value}); what is left out is NaN."""
+    columns = {name: np.array([row[3].get(name, math.nan) for row in rows], dtype=float) for name in COLUMNS}
+    return Chain(
+        symbol="TEST",
+        spot=spot,
+        as_of=as_of,
+        source="test",
+        delay=None,
+        open_interest_date=None,
+        strike=np.array([row[1] for row in rows], dtype=float),
+        expiry=np.array([(row[0] - date(1970, 1, 1)).days for row in rows], dtype=np.int32),
+        is_call=np.array([row[2] for row in rows], dtype=bool),
+        am_settled=np.full(len(rows), am),
+        **columns,
+    )
+
+
+def ladder(days=(DAY,), strikes=range(80, 121, 5), iv=0.3, seed=1, **columns) -> list:
+    """Calls and puts with a volatility and random open interest."""
+    random = np.random.default_rng(seed)
+    return [
+        (day, strike, is_call, {"iv": iv, "open_interest": float(random.integers(1, 5000)), **columns})
+        for day in days
+        for strike in strikes
+        for is_call in (True, False)
+    ]
+
+
+def quoted(rows, forward=100.5, width=0.1) -> list:
+    """Rows with bids and asks that obey put-call parity for the forward."""
+    out = []
+    for day, strike, is_call, columns in rows:
+        discount = math.exp(-0.045 * years_to(day, 20))
+        worth = discount * max(forward - strike if is_call else strike - forward, 0) + 2
+        out.append((day, strike, is_call, columns | {"bid": worth - width / 2, "ask": worth + width / 2}))
+    return out
+
+
+def bell(x):
+    return math.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+
+
+def exposure(spot, strike, iv, years, interest, forward_ratio, rate=0.045):
+    """GEX of one contract written out, with F = spot·forward_ratio."""
+    deviation = iv * math.sqrt(years)
+    d1 = math.log(spot * forward_ratio / strike) / deviation + deviation / 2
+    gamma = forward_ratio * math.exp(-rate * years) * bell(d1) / (spot * deviation)
+    return gamma * interest * 100 * spot * spot * 0.01
+
+
+def slow(chain, spot, forward_ratio, years):
+    """The sum of all contracts at a spot."""
+    return math.fsum(
+        (1 if call else -1) * exposure(spot, strike, iv, years, interest, forward_ratio)
+        for strike, iv, interest, call in zip(
+            chain.strike, chain.iv, chain.open_interest, chain.is_call.tolist(), strict=True
+        )
+    )
+
+
+def facts(rows, **options) -> Gamma:
+    return analyze(chain_of(rows), **options)
+
+
+def years_to(day, hour, as_of=WEDNESDAY):
+    return (datetime(day.year, day.month, day.day, hour, tzinfo=UTC) - as_of).total_seconds() / YEAR
+
+
+# -- numbers
+
+
+def test_total_bars_and_profile_agree_with_the_formula():
+    chain = chain_of(ladder())
+    gamma = analyze(chain)
+    years = years_to(DAY, 20)  # 16:00 New York in daylight saving time
+    ratio = math.exp((0.045 - 0.013) * years)
+    assert gamma.total == pytest.approx(slow(chain, 100.0, ratio, years), rel=1e-12)
+    assert gamma.total == pytest.approx(float((gamma.call_gex + gamma.put_gex).sum()))
+    assert gamma.gross == pytest.approx(float((gamma.call_gex - gamma.put_gex).sum()))
+    assert (gamma.call_gex >= 0).all()
+    assert (gamma.put_gex <= 0).all()
+    expected = [slow(chain, price, ratio, years) for price in gamma.profile_prices]
+    peak = max(map(abs, expected))
+    assert np.abs(gamma.profile - expected).max() <= 1e-12 * peak
+    assert gamma.profile_prices[0] == pytest.approx(80)
+    assert gamma.profile_prices[-1] == pytest.approx(120)
+
+
+def test_time_runs_to_the_settlement_through_daylight_saving():
+    before = datetime(2026, 3, 6, 21, tzinfo=UTC)  # 16:00 New York on Friday, standard time
+    after = datetime(2026, 3, 13, 20, tzinfo=UTC)  # 16:00 New York a week later, one hour less in between
+    chain = chain_of(ladder(days=(date(2026, 3, 13),)), as_of=before)
+    years = (after - before).total_seconds() / YEAR
+    assert years == pytest.approx((7 * 24 - 1) / (365 * 24))
+    assert analyze(chain).total == pytest.approx(slow(chain, 100.0, math.exp(0.032 * years), years), rel=1e-12)
+
+
+def test_am_settled_contracts_end_at_the_open():
+    morning = datetime(2026, 3, 20, 14, 0, tzinfo=UTC)  # 10:00 New York on the last day
+    rows = ladder(days=(DAY,))
+    assert analyze(chain_of(rows, as_of=morning)).expiries == (DAY,)
+    with pytest.raises(NothingExpires):
+        analyze(chain_of(rows, as_of=morning, am=True))
+
+
+def test_the_last_hour_counts_as_a_whole_one():
+    rows = ladder()
+    at_close = datetime(2026, 3, 20, 20, tzinfo=UTC)
+    hour, minutes = (analyze(chain_of(rows, as_of=at_close - timedelta(minutes=m))) for m in (60, 5))
+    assert hour.total == minutes.total
+
+
+def test_the_forward_comes_from_put_call_parity():
+    years = years_to(DAY, 20)
+    chain = chain_of(quoted(ladder(), forward=103.0))
+    assert analyze(chain).total == pytest.approx(slow(chain, 100.0, 1.03, years), rel=1e-9)
+
+
+def test_one_absurd_quote_does_not_move_the_forward():
+    rows = quoted(ladder())
+    broken = [(d, k, c, v | {"bid": 0.01, "ask": 99.0} if k == 90 and c else v) for d, k, c, v in rows]
+    assert facts(broken).total == pytest.approx(facts(rows).total, rel=1e-9)
+
+
+def test_volatility_of_the_money_side_is_preferred():
+    rows = ladder()
+    noisy = [(d, k, c, v | {"iv": 2.5} if (k < 95) == c else v) for d, k, c, v in rows if not 95 <= k <= 105]
+    clean = [row for row in rows if not 95 <= row[1] <= 105]
+    assert facts(noisy).total == pytest.approx(facts(clean).total, rel=1e-12)
+
+
+@pytest.mark.parametrize("none", [0.0, -999.0, math.nan, math.inf, 1e-5])
+def test_missing_volatility_is_solved_from_the_mid_then_taken_from_the_other_side(none):
+    years = years_to(DAY, 20)
+    rows, priced = ladder(iv=0.25), []
+    for day, strike, is_call, columns in rows:
+        if strike == 110 and is_call:
+            forward, deviation = 100 * math.exp(0.032 * years), 0.4 * math.sqrt(years)
+            d1 = math.log(forward / 110) / deviation + deviation / 2
+            phi = [0.5 * math.erfc(-d / math.sqrt(2)) for d in (d1, d1 - deviation)]
+            mid = math.exp(-0.045 * years) * (forward * phi[0] - 110 * phi[1])
+            columns |= {"iv": none, "bid": mid * 0.9, "ask": mid * 1.1}
+        priced.append((day, strike, is_call, columns))
+    gamma = facts(priced)
+    at = list(gamma.strikes).index(110)
+    interest = next(row[3]["open_interest"] for row in rows if row[1] == 110 and row[2])
+    ratio = math.exp(0.032 * years)
+    assert gamma.call_gex[at] == pytest.approx(exposure(100, 110, 0.4, years, interest, ratio), rel=1e-9)
+    assert "solved" in gamma.iv_source
+    unquoted = [(d, k, c, {**v, "bid": math.nan} if k == 110 else v) for d, k, c, v in priced]
+    assert facts(unquoted).call_gex[at] == pytest.approx(exposure(100, 110, 0.25, years, interest, ratio), rel=1e-9)
+
+
+def test_a_strike_without_any_volatility_lies_between_its_neighbours():
+    rows = [(d, k, c, {**v, "iv": {90: 0.4, 95: 0.0, 100: 0.3}.get(k, 0.2)}) for d, k, c, v in ladder()]
+    gamma = facts(rows, expiry=DAY)
+    years = years_to(DAY, 20)
+    interest = next(row[3]["open_interest"] for row in rows if row[1] == 95 and row[2])
+    expected = exposure(100, 95, 0.35, years, interest, math.exp(0.032 * years))
+    assert gamma.call_gex[list(gamma.strikes).index(95)] == pytest.approx(expected, rel=1e-9)
+    assert 0 < gamma.coverage < 1
+
+
+# -- levels
+
+
+def test_walls_are_the_strikes_of_the_largest_and_smallest_net():
+    interest = {(105, True): 900.0, (100, True): 5000.0, (100, False): 5000.0, (95, False): 800.0, (90, True): 1.0}
+    rows = [(DAY, k, c, {"iv": 0.3, "open_interest": oi}) for (k, c), oi in interest.items()]
+    gamma = facts(rows)
+    assert (gamma.call_wall, gamma.put_wall, gamma.abs_gamma) == (105, 95, 100)
+
+
+def test_max_pain_is_where_holders_get_least():
+    rows = [
+        (DAY, 90, True, {"iv": 0.3, "open_interest": 10.0}),
+        (DAY, 100, True, {"iv": 0.3, "open_interest": 100.0}),
+        (DAY, 100, False, {"iv": 0.3, "open_interest": 100.0}),
+        (DAY, 110, False, {"iv": 0.3, "open_interest": 10.0}),
+    ]
+    assert facts(rows).max_pain == 100
+
+
+def test_expected_move_is_the_straddle_or_its_approximation():
+    rows = ladder()
+    years = years_to(DAY, 20)
+    assert facts(rows).expected_move == pytest.approx(0.8 * 100 * 0.3 * math.sqrt(years))
+    straddle = [(d, k, c, v | {"bid": 2.0, "ask": 2.4} if k == 100 else v) for d, k, c, v in rows]
+    assert facts(straddle).expected_move == pytest.approx(4.4)
+
+
+def test_there_is_no_flip_where_nothing_crosses():
+    rows = [row for row in ladder() if row[2]]
+    gamma = facts(rows)
+    assert gamma.flip is None
+    assert gamma.put_wall is None
+
+
+def test_the_flip_nearest_spot_wins_and_upward_is_preferred():
+    signs = {82: 1, 86: -1, 90: 1, 94: -1, 99: 1, 103: -1, 107: 1, 111: -1, 115: 1, 119: -1}
+    rows = [
+        (DAY, strike, is_call, {"iv": 0.05, "open_interest": 1000.0 if (sign > 0) == is_call else 0.0})
+        for strike, sign in signs.items()
+        for is_call in (True, False)
+    ]
+    gamma = facts(rows, expiry=DAY)
+    crossings = dense_roots(gamma, chain_of(rows))
+    assert len(crossings) >= 9
+    upward = [root for root, rising in crossings if rising]
+    assert gamma.flip == pytest.approx(min(upward, key=lambda root: abs(root - 100)), rel=1e-8)
+    nearest = min((root for root, _ in crossings), key=lambda root: abs(root - 100))
+    assert nearest != pytest.approx(gamma.flip, rel=1e-8), "the nearest of all is a downward one here"
+
+
+def dense_roots(gamma, chain, steps=4000):
+    """Every crossing of the profile by brute force: a dense grid and bisection on the slow sum."""
+    years = years_to(DAY, 20)
+    ratio = math.exp(0.032 * years)
+    prices = np.linspace(80, 120, steps)
+    deviation = chain.iv * math.sqrt(years)
+    weight = np.where(chain.is_call, 1, -1) * chain.open_interest / deviation
+
+    def at(price):
+        d1 = np.log(price * ratio / chain.strike) / deviation + deviation / 2
+        return float(weight @ np.exp(-0.5 * d1 * d1))
+
+    values = [at(price) for price in prices]
+    roots = []
+    for i in range(steps - 1):
+        if values[i] * values[i + 1] < 0:
+            low, high, rising = prices[i], prices[i + 1], values[i] < 0
+            for _ in range(80):
+                middle = (low + high) / 2
+                low, high = (middle, high) if (at(middle) < 0) == rising else (low, middle)
+            roots.append(((low + high) / 2, rising))
+    return roots
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), iv=st.floats(0.1, 0.8))
+def test_the_flip_is_a_root_of_a_dense_profile(seed, iv):
+    chain = chain_of(ladder(seed=seed, iv=iv))
+    gamma = analyze(chain)
+    roots = dense_roots(gamma, chain, 1500)
+    wanted = [root for root, rising in roots if rising] or [root for root, _ in roots]
+    if not wanted:
+        assert gamma.flip is None
+    else:
+        assert gamma.flip == pytest.approx(min(wanted, key=lambda root: abs(root - 100)), rel=1e-8)
+
+
+# -- which contracts
+
+
+def test_expired_contracts_do_not_count():
+    live = ladder()
+    stale = ladder(days=(date(2026, 3, 10),), seed=2, gamma=0.5)
+    assert facts(stale + live).total == facts(live).total
+    assert facts(stale + live).expiries == (DAY,)
+    assert facts(stale + live).contracts == len(live)
+    assert analyze(chain_of(stale + live), mode=Mode.GFLOWS).total == 0.0
+    assert analyze(chain_of(stale + live), mode=Mode.PERFILIEV).total != 0.0, "Perfiliev keeps what has expired"
+
+
+def test_the_order_of_the_contracts_does_not_matter():
+    rows = ladder(days=(DAY, date(2026, 4, 17)))
+    shuffled = [rows[i] for i in np.random.default_rng(3).permutation(len(rows))]
+    assert facts(shuffled).total == pytest.approx(facts(rows).total, rel=1e-13)
+    assert facts(shuffled).flip == pytest.approx(facts(rows).flip, rel=1e-13)
+
+
+FRIDAY, MONDAY, MONTHLY = date(2026, 3, 13), date(2026, 3, 16), date(2026, 3, 20)
+ALL_DAYS = (date(2026, 3, 11), FRIDAY, MONDAY, MONTHLY, date(2026, 4, 17))
+EVENING = datetime(2026, 3, 11, 21, 0, tzinfo=UTC)
+FRIDAY_NIGHT = datetime(2026, 3, 13, 21, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("expiry", "as_of", "expected"),
+    [
+        (Expiry.ALL, WEDNESDAY, ALL_DAYS),
+        (Expiry.ZERO_DTE, WEDNESDAY, ALL_DAYS[:1]),
+        (Expiry.ZERO_DTE, EVENING, (FRIDAY,)),
+        (Expiry.WEEK, WEDNESDAY, ALL_DAYS[:2]),
+        (Expiry.WEEK, FRIDAY_NIGHT, (MONDAY, MONTHLY)),
+        (Expiry.OPEX, WEDNESDAY, (MONTHLY,)),
+        (Expiry.OPEX, datetime(2026, 3, 21, tzinfo=UTC), (date(2026, 4, 17),)),
+        (FRIDAY, WEDNESDAY, (FRIDAY,)),
+    ],
+)
+def test_expiry_filters(expiry, as_of, expected):
+    assert analyze(chain_of(ladder(days=ALL_DAYS), as_of=as_of), expiry=expiry).expiries == expected
+
+
+def test_a_week_without_expiry_gives_the_nearest_one():
+    assert facts(ladder(days=(MONTHLY, date(2026, 4, 17))), expiry=Expiry.WEEK).expiries == (MONTHLY,)
+
+
+def test_a_monthly_on_a_holiday_is_the_thursday_before():
+    days = (date(2025, 4, 16), date(2025, 4, 17), date(2025, 4, 21))  # 18 April 2025 was Good Friday
+    chain = chain_of(ladder(days=days), as_of=datetime(2025, 4, 14, 15, tzinfo=UTC))
+    assert analyze(chain, expiry=Expiry.OPEX).expiries == (date(2025, 4, 17),)
+
+
+def test_an_expiry_that_is_not_listed_names_those_that_are():
+    with pytest.raises(NothingExpires, match=r"26 Mar 2026.*Available: 11 Mar 2026, 13 Mar 2026"):
+        facts(ladder(days=ALL_DAYS), expiry=date(2026, 3, 26))
+    with pytest.raises(NothingExpires, match="has expired"):
+        facts(ladder(days=(date(2026, 3, 1),)))
+
+
+# -- bad data is named
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda c: replace(c, spot=math.nan), "no price"),
+        (lambda c: replace(c, spot=0.0), "no price"),
+        (lambda c: replace(c, iv=np.full_like(c.iv, math.nan)), "no usable implied volatility"),
+        (lambda c: replace(c, iv=np.full_like(c.iv, -999.0)), "no usable implied volatility"),
+        (lambda c: replace(c, iv=np.zeros_like(c.iv), bid=c.iv + 9, ask=c.iv + 1), "no usable implied volatility"),
+        (lambda c: replace(c, open_interest=np.full_like(c.iv, math.nan)), "too few"),
+        (lambda c: replace(c, open_interest=np.zeros_like(c.iv)), "too few"),
+        (lambda _: chain_of([]), "no option contracts"),
+        (lambda _: chain_of(ladder(strikes=(100,))), "too few"),
+    ],
+)
+@pytest.mark.parametrize("mode", Mode)
+def test_bad_data_is_named(spoil, words, mode):
+    with pytest.raises(BadData, match=words):
+        analyze(spoil(chain_of(ladder())), mode=mode)
+
+
+ODD = st.sampled_from([0.0, -999.0, math.nan, 0.0001, 0.3, 5.0, math.inf, -1.0])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.sampled_from([date(2026, 3, 10), date(2026, 3, 11), FRIDAY, MONTHLY, date(2028, 1, 21)]),
+            st.sampled_from([0.0, 1.0, 95.0, 99.5, 100.0, 100.5, 105.0, 1e6, math.nan]),
+            st.booleans(),
+            st.fixed_dictionaries(dict.fromkeys(COLUMNS, ODD) | {"open_interest": st.sampled_from([0, 7, math.nan])}),
+        ),
+        max_size=40,
+    ),
+    mode=st.sampled_from(Mode),
+    expiry=st.sampled_from([*Expiry, FRIDAY]),
+    minutes=st.sampled_from([0, 119, 121, 600]),
+)
+def test_whatever_a_vendor_sends_is_analysed_or_refused(rows, mode, expiry, minutes):
+    try:
+        gamma = analyze(chain_of(rows, as_of=WEDNESDAY + timedelta(minutes=minutes)), mode=mode, expiry=expiry)
+    except PulseError:
+        return
+    assert np.isfinite([gamma.total, gamma.gross, gamma.coverage]).all()
+    assert np.isfinite(gamma.profile).all()
+
+
+# -- properties
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), factor=st.floats(0.01, 1000))
+def test_scaling_open_interest_scales_exposure(seed, factor):
+    chain = chain_of(ladder(seed=seed))
+    small, large = analyze(chain), analyze(replace(chain, open_interest=chain.open_interest * factor))
+    assert large.total == pytest.approx(small.total * factor, rel=1e-9, abs=1e-9 * large.gross)
+    assert large.gross == pytest.approx(small.gross * factor, rel=1e-12)
+    assert (large.call_wall, large.put_wall) == (small.call_wall, small.put_wall)
+    assert large.flip == pytest.approx(small.flip, rel=1e-9) if small.flip else large.flip is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_swapping_calls_and_puts_turns_the_sign(seed):
+    chain = chain_of(ladder(seed=seed))
+    one, other = analyze(chain), analyze(replace(chain, is_call=~chain.is_call))
+    assert other.total == pytest.approx(-one.total, rel=1e-9, abs=1e-12 * one.gross)
+    assert np.allclose(other.profile, -one.profile, rtol=1e-9, atol=1e-12 * one.gross)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), factor=st.sampled_from([0.001, 0.37, 3.0, 1000.0]))
+def test_the_unit_of_price_does_not_matter(seed, factor):
+    chain = chain_of(quoted(ladder(seed=seed), forward=101.0))
+    other = replace(
+        chain,
+        spot=chain.spot * factor,
+        strike=chain.strike * factor,
+        bid=chain.bid * factor,
+        ask=chain.ask * factor,
+    )
+    one, scaled = analyze(chain), analyze(other)
+    assert scaled.gross == pytest.approx(one.gross * factor, rel=1e-9)
+    assert scaled.total == pytest.approx(one.total * factor, rel=1e-9, abs=1e-9 * scaled.gross)
+    assert scaled.flip == pytest.approx(one.flip * factor, rel=1e-9) if one.flip else scaled.flip is None
+    assert scaled.expected_move == pytest.approx(one.expected_move * factor)

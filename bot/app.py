@@ -55,7 +55,9 @@ async def _connected(client: PulseBot, api_url: str, token: str, stop: asyncio.E
     except asyncio.CancelledError:
         pass
     except discord.LoginFailure as error:
-        raise PulseError("Discord refused DISCORD_TOKEN: reset it in the developer portal and set the new one.") from error
+        raise PulseError(
+            "Discord refused DISCORD_TOKEN: reset it in the developer portal and set the new one."
+        ) from error
     except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, RecursionError) as error:
         client.services.health.report("gateway", ok=False, detail="Discord cannot be reached, trying again")
         log.warning("discord away", error=repr(error))

@@ -54,13 +54,15 @@ class PulseBot(discord.AutoShardedClient):
         first_time: FirstTime,
     ) -> None:
         settings = services.settings
+        shards: dict[str, Any] = {}
+        if settings.shard_ids:
+            shards = {"shard_ids": list(settings.shard_ids), "shard_count": settings.shard_count}
         # A bot without voice need not warn that it has none.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=discord.AllowedMentions.none(),
-            shard_ids=settings.shard_ids,
-            shard_count=settings.shard_count,
+            **shards,
             chunk_guilds_at_startup=False,
             member_cache_flags=discord.MemberCacheFlags.none(),
             max_messages=None,

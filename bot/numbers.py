@@ -9,7 +9,12 @@ from babel.core import UnknownLocaleError
 from babel.numbers import format_decimal, get_minus_sign_symbol
 
 _DISCORD_NAMES = {"no": "nb", "zh-CN": "zh_Hans_CN", "zh-TW": "zh_Hant_TW", "es-419": "es_419"}
-_SCALES = ((Decimal(10) ** 12, " tn"), (Decimal(10) ** 9, " bn"), (Decimal(10) ** 6, " m"), (Decimal(10) ** 3, " k"))
+_SCALES: tuple[tuple[Decimal, str], ...] = (
+    (Decimal(10) ** 12, " tn"),
+    (Decimal(10) ** 9, " bn"),
+    (Decimal(10) ** 6, " m"),
+    (Decimal(10) ** 3, " k"),
+)
 
 
 @lru_cache(maxsize=64)
@@ -23,7 +28,7 @@ def locale_of(discord_locale: str) -> Locale:
 
 def price(value: Decimal | float, locale: Locale) -> str:
     """Return a price with two decimals, four below a dollar."""
-    return _signed(value, "#,##0.00##" if abs(value) < 1 else "#,##0.00", locale)
+    return _signed(value, "#,##0.00##" if -1 < value < 1 else "#,##0.00", locale)
 
 
 def strike(value: float, locale: Locale) -> str:

@@ -3,8 +3,9 @@
 import asyncio
 import io
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 import discord
@@ -153,11 +154,11 @@ class _Delivery:
             files = _files(reply)
             await response.edit_message(content=reply.content, embed=reply.embed, view=reply.view, attachments=files)
             return
-        arguments: dict[str, object] = {"content": reply.content, "ephemeral": reply.private}
+        arguments: dict[str, Any] = {"content": reply.content, "ephemeral": reply.private}
         arguments |= {k: v for k, v in (("embed", reply.embed), ("view", reply.view)) if v}
         if files := _files(reply):
             arguments["files"] = files
-        await response.send_message(**arguments)  # type: ignore[arg-type] # discord.py's MISSING has no public type
+        await response.send_message(**arguments)
 
     async def _later(self, reply: Reply) -> None:
         if self._edit and reply.is_problem:
@@ -197,4 +198,5 @@ def _files(reply: Reply) -> list[discord.File]:
 def _name(interaction: Interaction) -> str:
     if interaction.command:
         return f"/{interaction.command.qualified_name}"
-    return str((interaction.data or {}).get("custom_id", "?"))
+    data: Mapping[str, Any] = interaction.data or {}
+    return str(data.get("custom_id", "?"))

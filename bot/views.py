@@ -14,6 +14,9 @@ from services.gamma import Expiry
 from services.levels import Picture
 from services.market import Board
 
+# discord.py types these methods for any client; ours is the only one there is.
+Pressed = discord.Interaction[Any]
+
 MOST_GAMMA_BUTTONS = 4
 FILTERS = {Expiry.ZERO_DTE: "0DTE", Expiry.WEEK: "Week", Expiry.OPEX: "OPEX", Expiry.ALL: "All"}
 
@@ -33,12 +36,10 @@ class RefreshQuotes(
         self._symbols = tuple(symbols.split(","))
 
     @classmethod
-    async def from_custom_id(
-        cls, _interaction: Interaction, _item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:  # type: ignore[override]
+    async def from_custom_id(cls, _interaction: Pressed, _item: discord.ui.Item[Any], match: re.Match[str], /) -> Self:
         return cls(match["symbols"])
 
-    async def callback(self, interaction: Interaction) -> None:  # type: ignore[override]
+    async def callback(self, interaction: Pressed) -> None:
         await answer(interaction, quotes(interaction, self._symbols), edit=True)
 
 
@@ -50,12 +51,10 @@ class OpenGamma(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"gamm
         self._symbol = symbol
 
     @classmethod
-    async def from_custom_id(
-        cls, _interaction: Interaction, _item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:  # type: ignore[override]
+    async def from_custom_id(cls, _interaction: Pressed, _item: discord.ui.Item[Any], match: re.Match[str], /) -> Self:
         return cls(match["symbol"])
 
-    async def callback(self, interaction: Interaction) -> None:  # type: ignore[override]
+    async def callback(self, interaction: Pressed) -> None:
         await answer(interaction, gamma(interaction, self._symbol, Expiry.ALL, None))
 
 
@@ -76,12 +75,10 @@ class ShowGamma(
         self._symbol, self._expiry, self._theme = symbol, expiry, theme
 
     @classmethod
-    async def from_custom_id(
-        cls, _interaction: Interaction, _item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:  # type: ignore[override]
+    async def from_custom_id(cls, _interaction: Pressed, _item: discord.ui.Item[Any], match: re.Match[str], /) -> Self:
         return cls(match["kind"], match["symbol"], Expiry(match["expiry"]), Theme(match["theme"]))
 
-    async def callback(self, interaction: Interaction) -> None:  # type: ignore[override]
+    async def callback(self, interaction: Pressed) -> None:
         await answer(interaction, gamma(interaction, self._symbol, self._expiry, self._theme), edit=True)
 
 

@@ -26,17 +26,23 @@ POLL_S = 0.05
 STOP_WITHIN_S = 15.0
 
 
-async def run(port: int) -> int:
-    """Run until Ctrl-C or SIGTERM; returns the exit status."""
+def run(port: int) -> int:
+    """Run until Ctrl-C or SIGTERM; raises PulseError when the port is taken or the product ends by itself."""
+    home = Path(os.environ.get("PULSE_HOME") or "~/.pulse").expanduser().absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / "demo.log"
+    if asyncio.run(_run(_listen(port), port, home, log)):
+        return 0
+    raise PulseError(f"the product ended by itself; the last lines of {log}:\n{_tail(log)}")
+
+
+async def _run(listener: socket.socket, port: int, home: Path, log: Path) -> bool:
+    """Tell whether the demo was stopped, and did not end by itself."""
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    home = Path(os.environ.get("PULSE_HOME") or "~/.pulse").expanduser().absolute()
-    home.mkdir(parents=True, exist_ok=True)
-    listener = _listen(port)
     web_port = int(os.environ.get("WEB_PORT") or _free_port())
     token = f"demo.{secrets.token_urlsafe(24)}"
-    log = home / "demo.log"
     async with AsyncExitStack() as stack:
         product = await _start({**_surroundings(port, token), "PULSE_HOME": str(home), "WEB_PORT": str(web_port)}, log)
         stack.push_async_callback(_stop, product)
@@ -51,9 +57,7 @@ async def run(port: int) -> int:
             print(_greeting(port, log), flush=True)
             await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
-        if stop.is_set():
-            return 0
-    raise PulseError(f"the product ended by itself; the last lines of {log}:\n{_tail(log)}")
+    return stop.is_set()
 
 
 def _surroundings(port: int, token: str) -> dict[str, str]:
@@ -135,12 +139,14 @@ async def _ready(web_port: int, ended: "asyncio.Task[int]", stopped: "asyncio.Ta
 
 
 def _greeting(port: int, log: Path) -> str:
+    here = f"http://{HOST}:{port}"
+    type_this = "/quote symbols:SPY, /gamma symbol:SPX or /help"
+    end = f"Ctrl-C stops everything. Log: {log}"
     if os.environ.get("DISCORD_TOKEN"):
         return (
-            f"PulseEngine is online on your Discord, with a synthetic market.\nThe market's controls: http://{HOST}:{port}\n"
-            f"Type /quote symbols:SPY, /gamma symbol:SPX or /help there. Ctrl-C stops everything. Log: {log}"
+            f"{here} holds the market's controls.\nPulseEngine is online on your Discord: type {type_this} there. {end}"
         )
-    return f"http://{HOST}:{port}\nOpen it and type /quote symbols:SPY, /gamma symbol:SPX or /help. Ctrl-C stops everything. Log: {log}"
+    return f"{here}\nOpen it and type {type_this}. {end}"
 
 
 def _tail(log: Path, lines: int = 15) -> str:

@@ -15,43 +15,50 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
 
     discord_token: SecretStr | None = Field(
-        None, description="The bot's token, from the Discord developer portal → Bot."
+        default=None, description="The bot's token, from the Discord developer portal → Bot."
     )
     discord_api_url: HttpUrl = Field(
-        HttpUrl("https://discord.com/api/v10"), description="Discord's REST API; the gateway follows from it."
+        default=HttpUrl("https://discord.com/api/v10"), description="Discord's REST API; the gateway follows from it."
     )
     shard_ids: Annotated[tuple[int, ...] | None, NoDecode] = Field(
-        None,
+        default=None,
         description="Shards of this process, comma separated; needs `SHARD_COUNT`. Unset: all that Discord recommends.",
     )
-    shard_count: int | None = Field(None, ge=1, description="Number of shards over all processes.")
+    shard_count: int | None = Field(default=None, ge=1, description="Number of shards over all processes.")
 
     database_url: PostgresDsn | None = Field(
-        None, description="PostgreSQL 15 or newer. Unset: an embedded server under `PULSE_HOME`."
+        default=None, description="PostgreSQL 16 or newer. Unset: an embedded server under `PULSE_HOME`."
     )
     pulse_home: Path = Field(
-        Path("~/.pulse"), description="Folder for all data that is kept outside PostgreSQL, and the embedded server."
+        default=Path("~/.pulse"),
+        description="Folder for all data that is kept outside PostgreSQL, and the embedded server.",
     )
 
-    web_host: str = Field("127.0.0.1", description="Address that the web server listens on.")
-    web_port: int = Field(8081, ge=0, le=65535, description="Port of the web server; 0 chooses a free one.")
+    web_host: str = Field(default="127.0.0.1", description="Address that the web server listens on.")
+    web_port: int = Field(default=8081, ge=0, le=65535, description="Port of the web server; 0 chooses a free one.")
 
     feeds: Annotated[tuple[FeedName, ...], NoDecode] = Field(
-        (),
+        default=(),
         description="Sources in the order they are asked: `alpaca`, `replay`. Unset: those that are configured.",
     )
-    alpaca_data_key: SecretStr | None = Field(None, description="Alpaca API key id for market data.")
-    alpaca_data_secret: SecretStr | None = Field(None, description="The secret that belongs to it.")
-    alpaca_data_url: HttpUrl = Field(HttpUrl("https://data.alpaca.markets"), description="Alpaca's market data API.")
+    alpaca_data_key: SecretStr | None = Field(default=None, description="Alpaca API key id for market data.")
+    alpaca_data_secret: SecretStr | None = Field(default=None, description="The secret that belongs to it.")
+    alpaca_data_url: HttpUrl = Field(
+        default=HttpUrl("https://data.alpaca.markets"), description="Alpaca's market data API."
+    )
     alpaca_paper_api_url: HttpUrl = Field(
-        HttpUrl("https://paper-api.alpaca.markets"),
+        default=HttpUrl("https://paper-api.alpaca.markets"),
         description="Alpaca's paper trading API: symbols, option contracts, open interest.",
     )
-    replay_dir: Path | None = Field(None, description="Folder of recorded chains and bars for the feed `replay`.")
+    replay_dir: Path | None = Field(
+        default=None, description="Folder of recorded chains and bars for the feed `replay`."
+    )
 
-    log_format: Literal["console", "json"] = Field("console", description="`json` for machines, `console` for people.")
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="`json` for machines, `console` for people."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="The least severe level that is written."
+        default="INFO", description="The least severe level that is written."
     )
 
     @field_validator("feeds", "shard_ids", mode="before")

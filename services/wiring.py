@@ -10,7 +10,7 @@ import structlog
 from db import migrate as migrations
 from db.embedded import embedded
 from db.listener import listening
-from db.pool import Database, DatabaseUnavailable
+from db.pool import Database, DatabaseRefused, DatabaseUnavailable
 from services import listings
 from services.chart_pool import ChartPool
 from services.clock import load_calendar_apart
@@ -48,6 +48,9 @@ class Services:
             async with self.database.acquire() as connection:
                 current = await migrations.schema_current(connection)
             writable = await self.database.writable()
+        except DatabaseRefused as error:
+            log.warning("database refused", error=str(error))
+            return Part(ok=False, detail="refuses us: check DATABASE_URL and run `pulse migrate`")
         except DatabaseUnavailable as error:
             log.warning("database away", error=str(error))
             return Part(ok=False, detail="cannot be reached, trying again")

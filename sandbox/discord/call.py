@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import md5
 from typing import Any
 
@@ -44,7 +45,7 @@ class Created:
 Handler = Callable[[State, Call], Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Route:
     """A route: its handler returns the JSON to answer (None for 204); `token` routes carry their right in the path."""
 
@@ -56,6 +57,11 @@ class Route:
     token: bool = False
 
     @property
+    def unlimited(self) -> bool:
+        """Callbacks are not counted: each token takes one."""
+        return self.path.endswith("/callback")
+
+    @cached_property
     def bucket(self) -> str:
         """What X-RateLimit-Bucket calls this route."""
         return md5(f"{self.method} {self.path}".encode(), usedforsecurity=False).hexdigest()

@@ -1,12 +1,13 @@
 """How the bot answers interactions: the callback, @original and follow-ups."""
 
 import time
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
 from sandbox.discord import people
 from sandbox.discord.call import Call, Route
-from sandbox.discord.components import check_modal
+from sandbox.discord.components import check_modal, numbered
 from sandbox.discord.interaction import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction
 from sandbox.discord.message import Draft, Message, compose, revise
 from sandbox.discord.rules import EPHEMERAL, LOADING, Form, Refusal, unknown
@@ -34,8 +35,7 @@ def callback(state: State, call: Call) -> Any:
         raise Refusal(400, 40060, "Interaction has already been acknowledged.")
     if interaction.failed or waited > state.answer_window_s:
         raise unknown("interaction", 10062)
-    kind = _kind(interaction, call)
-    body = call.fields.get("data") or {}
+    kind, body = _kind_and_data(interaction, call)
     if kind in {REPLY, DEFER}:
         interaction.original = _first_message(state, interaction, call, body, loading=kind == DEFER)
         interaction.final = None if kind == DEFER else interaction.original
@@ -52,9 +52,10 @@ def callback(state: State, call: Call) -> Any:
     return _outcome(interaction, kind) if call.flag("with_response") else None
 
 
-def _kind(interaction: Interaction, call: Call) -> int:
+def _kind_and_data(interaction: Interaction, call: Call) -> tuple[int, Json]:
     form = Form()
     kind = call.fields.get("type")
+    body = form.object(("data",), call.fields.get("data"))
     allowed = set(ALLOWED[interaction.kind])
     if interaction.source is None:
         allowed -= {DEFER_UPDATE, UPDATE}
@@ -62,7 +63,7 @@ def _kind(interaction: Interaction, call: Call) -> int:
         form.one_of(("type",), kind, allowed)
     form.check()
     assert isinstance(kind, int)
-    return kind
+    return kind, body
 
 
 def _first_message(state: State, interaction: Interaction, call: Call, body: Json, *, loading: bool) -> Message:
@@ -145,7 +146,8 @@ def _open_modal(state: State, interaction: Interaction, body: Json) -> None:
     form = Form()
     check_modal(form, body)
     form.check()
-    modal = {name: body[name] for name in ("custom_id", "title", "components")}
+    components = numbered(deepcopy(body["components"]))
+    modal = {"custom_id": body["custom_id"], "title": body["title"], "components": components}
     interaction.modal_shown = modal
     state.modals[interaction.user.id, modal["custom_id"]] = interaction
     opened = {"nonce": interaction.nonce, "id": interaction.id, "modal": modal}

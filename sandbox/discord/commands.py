@@ -55,7 +55,7 @@ def _check_description(form: Form, path: Path, item: Json) -> None:
 
 
 def _check_localizations(form: Form, path: Path, texts: Any, most: int) -> None:
-    for locale, text in (texts or {}).items():
+    for locale, text in form.object(path, texts).items():
         if not LOCALE.fullmatch(locale):
             form.fault((*path, locale), "LOCALE_TYPE_INVALID", f"{locale} is not a locale")
         form.text((*path, locale), text, most, least=1, required=True)

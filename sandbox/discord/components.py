@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from sandbox.discord.rules import Form, Path, check_media, empty_message
@@ -257,17 +258,31 @@ Unfurl = Callable[[str], Json]
 
 def shaped(components: list[Json], unfurl: Unfurl) -> list[Json]:
     """Components as Discord returns them: numbered, with defaults, and with media resolved by `unfurl`."""
-    copied = [_copy(component, unfurl) for component in components]
-    taken = {component["id"] for component in walk(copied) if component.get("id")}
-    number = 0
-    for component in walk(copied):
-        if component.get("id"):
-            continue
-        number += 1
-        while number in taken:
-            number += 1
-        component["id"] = number
-    return copied
+    return numbered([_copy(component, unfurl) for component in components])
+
+
+def numbered(components: list[Json]) -> list[Json]:
+    """The same components, those without an id numbered in their order."""
+    taken = {component["id"] for component in walk(components) if component.get("id")}
+    free = (number for number in count(1) if number not in taken)
+    for component in walk(components):
+        if not component.get("id"):
+            component["id"] = next(free)
+    return components
+
+
+def filled(component: Json, given: dict[str, Json]) -> Json:
+    """A component of a form as it is sent back, with what was entered by custom id."""
+    sent: Json = {"type": component["type"], "id": component["id"]}
+    if "components" in component:
+        return sent | {"components": [filled(child, given) for child in component["components"]]}
+    if "component" in component:
+        return sent | {"component": filled(component["component"], given)}
+    if "custom_id" not in component:
+        return sent | {"content": component["content"]}
+    entered = given[component["custom_id"]]
+    values = {name: entered[name] for name in ("value", "values") if name in entered}
+    return sent | {"custom_id": component["custom_id"]} | values
 
 
 DEFAULTS: dict[int, Json] = {

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 import zlib
@@ -30,6 +31,8 @@ GUILDS, GUILD_MEMBERS, PRESENCES = 1 << 0, 1 << 1, 1 << 8
 GUILD_MESSAGES, DIRECT_MESSAGES, MESSAGE_CONTENT = 1 << 9, 1 << 12, 1 << 15
 PRIVILEGED = GUILD_MEMBERS | PRESENCES | MESSAGE_CONTENT
 KNOWN_INTENTS = (1 << 26) - 1
+
+SERVICE_RESTART = 1012
 
 SENDS_PER_MINUTE = 120
 REPLAYED = 1_000
@@ -195,7 +198,7 @@ class Gateway:
         """Hold one websocket connection of the bot from HELLO to its close."""
         if time.monotonic() < self.away_until:
             return web.Response(status=503, text="upstream connect error")
-        socket = web.WebSocketResponse(max_msg_size=64 * 1024, autoping=True)
+        socket = web.WebSocketResponse(timeout=1, max_msg_size=64 * 1024)
         await socket.prepare(request)
         make = COMPRESSIONS.get(request.query.get("compress", ""))
         connection = Connection(socket, request, make() if make else None)
@@ -290,9 +293,8 @@ class Gateway:
             return INVALID_INTENTS
         if intents & ~self._allowed:
             return DISALLOWED_INTENTS
-        if len(shard) != 2 or not 0 <= shard[0] < shard[1]:
-            return INVALID_SHARD
-        return None
+        valid = isinstance(shard, list) and len(shard) == 2 and all(isinstance(part, int) for part in shard)
+        return None if valid and 0 <= shard[0] < shard[1] else INVALID_SHARD
 
     def _ready(self, session: Session, guilds: Iterable[Guild], resume_url: str) -> Json:
         return {
@@ -353,7 +355,6 @@ class Gateway:
         session.dispatch("GUILD_MEMBERS_CHUNK", chunk | nonce)
 
     async def close(self) -> None:
-        """Tell every connection to come back later and close it."""
-        for connection in self.connections():
-            connection.close(1012)
-            await asyncio.sleep(0)
+        """Close every connection and take no new ones."""
+        self.away_until = math.inf
+        await asyncio.gather(*(connection.socket.close(code=SERVICE_RESTART) for connection in self.connections()))

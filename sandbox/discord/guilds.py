@@ -61,8 +61,11 @@ def get_user(state: State, call: Call) -> Json:
     return user.wire()
 
 
-def my_guilds(state: State, _call: Call) -> list[Json]:
+def my_guilds(state: State, call: Call) -> list[Json]:
+    """By id, `before` or `after` one, up to `limit`."""
     bot = state.world.bot
+    before, after = int(call.query.get("before", 1 << 63)), int(call.query.get("after", 0))
+    mine = [guild for guild in state.world.guilds.values() if guild.has(bot) and after < int(guild.id) < before]
     return [
         {
             "id": guild.id,
@@ -72,17 +75,23 @@ def my_guilds(state: State, _call: Call) -> list[Json]:
             "owner": False,
             "permissions": str(guild.permissions(guild.members[bot.id])),
             "features": [],
+            **_counts(guild, call),
         }
-        for guild in state.world.guilds.values()
-        if bot.id in guild.members
+        for guild in mine[: int(call.query.get("limit", 200))]
     ]
+
+
+def _counts(guild: Guild, call: Call) -> Json:
+    if not call.flag("with_counts"):
+        return {}
+    return {"approximate_member_count": len(guild.members), "approximate_presence_count": len(guild.members)}
 
 
 def _guild(state: State, call: Call) -> Guild:
     guild = state.world.guilds.get(call.params["guild"])
     if guild is None:
         raise unknown("Guild", 10004)
-    if state.world.bot.id not in guild.members:
+    if not guild.has(state.world.bot):
         raise missing_access()
     return guild
 
@@ -104,8 +113,7 @@ def _role(guild: Guild, call: Call) -> Role:
 
 def get_guild(state: State, call: Call) -> Json:
     guild = _guild(state, call)
-    counts = {"approximate_member_count": len(guild.members), "approximate_presence_count": len(guild.members)}
-    return guild.wire() | (counts if call.flag("with_counts") else {})
+    return guild.wire() | _counts(guild, call)
 
 
 def guild_channels(state: State, call: Call) -> list[Json]:

@@ -32,7 +32,7 @@ class Pages:
         user = self._world.users.get(request.query.get("user", ""))
         if user is None:
             raise web.HTTPNotFound(text="no such user")
-        socket = web.WebSocketResponse(heartbeat=30)
+        socket = web.WebSocketResponse(heartbeat=30, timeout=1)
         await socket.prepare(request)
         outbox: asyncio.Queue[str] = asyncio.Queue()
         self._outboxes[socket] = user, outbox
@@ -53,5 +53,4 @@ class Pages:
 
     async def close(self) -> None:
         """Close every page's socket."""
-        for socket in list(self._outboxes):
-            await socket.close(code=1001)
+        await asyncio.gather(*(socket.close(code=1001) for socket in self._outboxes))

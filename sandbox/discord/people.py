@@ -7,7 +7,6 @@ from typing import Any
 
 from sandbox.discord import components as kinds
 from sandbox.discord import rules
-from sandbox.discord.components import walk
 from sandbox.discord.interaction import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction
 from sandbox.discord.message import Draft, Message, compose, find_component, text_of
 from sandbox.discord.rules import FILE_BYTES, Refusal
@@ -233,15 +232,15 @@ def _resolve(state: State, interaction: Interaction, ids: Iterable[tuple[int, st
                 resolved.setdefault("members", {})[number] = member.wire(with_user=False) | may
         elif kind in {ROLE, MENTIONABLE} and guild and (role := guild.roles.get(number)):
             resolved.setdefault("roles", {})[number] = role.wire()
-        elif kind == CHANNEL and (found := state.world.channels.get(number)):
-            may = {"permissions": str(found.permissions(interaction.user))}
-            resolved.setdefault("channels", {})[number] = found.wire() | may
+        elif kind == CHANNEL and (place := state.world.channels.get(number)):
+            may = {"permissions": str(place.permissions(interaction.user))}
+            resolved.setdefault("channels", {})[number] = place.wire() | may
         elif kind == 0 and (message := state.messages_in(channel).get(number)):
             resolved.setdefault("messages", {})[number] = message.wire
         else:
             raise Refusal(400, 50035, f"{number} cannot be chosen here")
-    if resolved:
-        interaction.data["resolved"] = resolved
+    for name, found in resolved.items():
+        interaction.data.setdefault("resolved", {}).setdefault(name, {}).update(found)
 
 
 def _start_component(state: State, interaction: Interaction) -> None:
@@ -257,13 +256,13 @@ def _start_component(state: State, interaction: Interaction) -> None:
     interaction.source = message
     data |= {"component_type": component["type"], "id": component["id"]}
     if component["type"] in kinds.SELECTS:
-        _check_choice(state, interaction, component)
+        _check_choice(state, interaction, component, data.setdefault("values", []))
 
 
-def _check_choice(state: State, interaction: Interaction, select: Json) -> None:
-    values = interaction.data.setdefault("values", [])
-    if not select["min_values"] <= len(values) <= select["max_values"]:
-        raise Refusal(400, 50035, f"Choose {select['min_values']} to {select['max_values']}")
+def _check_choice(state: State, interaction: Interaction, select: Json, values: list[Any]) -> None:
+    least, most = select.get("min_values", 1), select.get("max_values", 1)
+    if not least <= len(values) <= most and (values or select.get("required", True)):
+        raise Refusal(400, 50035, f"Choose {least} to {most}")
     if select["type"] == kinds.STRING_SELECT:
         if not {option["value"] for option in select["options"]}.issuperset(values):
             raise Refusal(400, 50035, "No such option")
@@ -278,12 +277,21 @@ def _start_modal_submit(state: State, interaction: Interaction) -> None:
     if opened is None:
         raise Refusal(404, 0, "No such form is open")
     interaction.parent, interaction.source = opened, opened.source
-    given = {item["custom_id"]: item for item in walk(data.get("components") or []) if "custom_id" in item}
-    for field in walk((opened.modal_shown or {})["components"]):
-        if "custom_id" in field and field["custom_id"] not in given:
-            raise Refusal(400, 50035, f"{field['custom_id']} is missing")
-        if field["type"] == kinds.TEXT_INPUT:
-            _check_text(field, given[field["custom_id"]].get("value", ""))
+    given = {item["custom_id"]: item for item in kinds.walk(data.get("components") or []) if "custom_id" in item}
+    fields = (opened.modal_shown or {})["components"]
+    for field in kinds.walk(fields):
+        if "custom_id" in field:
+            _check_field(state, interaction, field, given.get(field["custom_id"]))
+    data["components"] = [kinds.filled(field, given) for field in fields]
+
+
+def _check_field(state: State, interaction: Interaction, field: Json, entered: Json | None) -> None:
+    if entered is None:
+        raise Refusal(400, 50035, f"{field['custom_id']} is missing")
+    if field["type"] == kinds.TEXT_INPUT:
+        _check_text(field, entered.get("value", ""))
+    elif field["type"] in kinds.SELECTS:
+        _check_choice(state, interaction, field, entered.setdefault("values", []))
 
 
 def _check_text(field: Json, value: str) -> None:

@@ -54,14 +54,14 @@ class Limits:
 
 
 def limit_headers(route: Route, remaining: int, reset_after: float) -> Headers:
-    """The headers without which clients would send one request at a time."""
-    return {
+    """The headers without which clients would send one request at a time; callbacks belong to no bucket."""
+    headers = {
         "X-RateLimit-Limit": str(route.limit),
         "X-RateLimit-Remaining": str(max(0, remaining)),
         "X-RateLimit-Reset": f"{time.time() + reset_after:.3f}",
         "X-RateLimit-Reset-After": f"{reset_after:.3f}",
-        "X-RateLimit-Bucket": route.bucket,
     }
+    return headers if route.unlimited else headers | {"X-RateLimit-Bucket": route.bucket}
 
 
 class _Limited(Exception):
@@ -95,18 +95,16 @@ class Rest:
         return [*known, web.route("*", "/api/{tail:.*}", self._unknown)]
 
     def _serve(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        is_callback = route.path.endswith("/callback")
-
         async def serve(request: web.Request) -> web.StreamResponse:
             state = self._state
             if not state.base_url:
                 state.base_url = str(request.url.origin())
-            if is_callback and (delay := state.faults.take("callback_delay", request.path)):
+            if route.unlimited and (delay := state.faults.take("callback_delay", request.path)):
                 await asyncio.sleep(float(delay["seconds"]))
             call = Call(request.match_info, request.query)
             headers = limit_headers(route, route.limit - 1, route.window_s)
             try:
-                self._order(request, is_callback=is_callback)
+                self._order(route, request.path)
                 headers = self._admit(route, request)
                 await _read(request, call)
                 answer = route.handler(state, call)
@@ -123,11 +121,11 @@ class Rest:
 
         return serve
 
-    def _order(self, request: web.Request, *, is_callback: bool) -> None:
-        faults, path = self._state.faults, request.path
+    def _order(self, route: Route, path: str) -> None:
+        faults = self._state.faults
         if limit := faults.take("rate_limit", path):
             raise _Limited(str(limit["scope"]), float(limit["retry_after"]))
-        if is_callback and (refused := faults.take("callback_refuse", path)):
+        if route.unlimited and (refused := faults.take("callback_refuse", path)):
             raise _refusal(int(refused["status"]))
         if error := faults.take("server_error", path):
             raise _refusal(int(error["status"]))
@@ -139,7 +137,7 @@ class Rest:
             kind, _, token = request.headers.get("Authorization", "").partition(" ")
             if kind != "Bot" or not self._state.accepts(token):
                 raise unauthorized()
-        if not self._state.rate_limits or route is callbacks.ROUTES[0]:
+        if not self._state.rate_limits or route.unlimited:
             return limit_headers(route, route.limit - 1, route.window_s)
         params = request.match_info
         major = params.get("channel") or params.get("guild") or params.get("token") or ""

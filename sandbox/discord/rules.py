@@ -129,13 +129,20 @@ class Form:
             self.fault(path, "BASE_TYPE_BAD_LENGTH" if least else "BASE_TYPE_MAX_LENGTH", limit)
         return value
 
+    def object(self, path: Path, value: Any) -> Json:
+        """Return an object, {} when it is absent or not one."""
+        if value is None or isinstance(value, dict):
+            return value or {}
+        self.fault(path, "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
+        return {}
+
     def objects(self, path: Path, value: Any, most: int, *, least: int = 0) -> Iterable[tuple[Path, Json]]:
         """Go through a list of objects, each with its path; what is not an object becomes a fault."""
         for index, item in enumerate(self.listed(path, value, most, least=least)):
-            if isinstance(item, dict):
+            if item is None:
+                self.required((*path, index), item)
+            elif self.object((*path, index), item) is item:
                 yield (*path, index), item
-            else:
-                self.fault((*path, index), "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
 
     def url(self, path: Path, value: Any, most: int = URL_LENGTH, schemes: Sequence[str] = ("http", "https")) -> None:
         if value is None or not self.text(path, value, most, required=True):
@@ -163,11 +170,14 @@ def _check_embed(form: Form, path: Path, embed: Json, files: Collection[str]) ->
     _check_time(form, (*path, "timestamp"), embed.get("timestamp"))
     for part, key, most in (("footer", "text", 2048), ("author", "name", 256)):
         if (value := embed.get(part)) is not None:
+            value = form.object((*path, part), value)
             total += len(form.text((*path, part, key), value.get(key), most, required=True))
             check_media(form, (*path, part, "icon_url"), value.get("icon_url"), files)
     for part in ("image", "thumbnail"):
-        if (value := embed.get(part)) is not None and form.required((*path, part, "url"), value.get("url")):
-            check_media(form, (*path, part, "url"), value["url"], files)
+        if (value := embed.get(part)) is not None:
+            url = form.object((*path, part), value).get("url")
+            if form.required((*path, part, "url"), url):
+                check_media(form, (*path, part, "url"), url, files)
     for at, entry in form.objects((*path, "fields"), embed.get("fields"), FIELDS):
         total += len(form.text((*at, "name"), entry.get("name"), 256, required=True))
         total += len(form.text((*at, "value"), entry.get("value"), 1024, required=True))
@@ -194,11 +204,7 @@ def _check_time(form: Form, path: Path, value: Any) -> None:
 def check_allowed_mentions(form: Form, value: Any) -> None:
     """Parse kinds must be known, and a kind is either parsed or listed, not both."""
     path: Path = ("allowed_mentions",)
-    if value is None:
-        return
-    if not isinstance(value, dict):
-        form.fault(path, "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
-        return
+    value = form.object(path, value)
     parsed = form.listed((*path, "parse"), value.get("parse"), 3)
     for index, kind in enumerate(parsed):
         form.one_of((*path, "parse", index), kind, MENTION_KINDS)

@@ -20,7 +20,7 @@ class Discord(State):
 
         discord = Discord(record=True)
         app.add_routes(routes(discord))
-        discord.http.Route.BASE = "http://127.0.0.1:8080/api/v10"          # discord.py
+        discord.http.Route.BASE = "http://127.0.0.1:8080/api/v10"  # of discord.py, and its gateway:
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL("ws://127.0.0.1:8080/gateway/")
 
     Then act as a person and read what they read::

@@ -63,12 +63,16 @@ function footer(wire, view) {
   return el("div", { class: "embed-footer" }, small(wire.footer?.icon_url), wire.footer?.text, gap, when);
 }
 
+const WIDEST = 550;
+const HIGHEST = 460;
+
 /** A picture that opens large when pressed; its size is known beforehand so that nothing jumps. */
 export function picture({ url, width, height, description }, view, fallback) {
   const src = url && address(url);
   if (!src) return null;
   const alt = description || fallback;
-  const img = el("img", { src, alt, width: width || undefined, height: height || undefined });
+  const shown = width && height ? { "--shown": `${Math.round(Math.min(width, WIDEST, (HIGHEST * width) / height))}px` } : {};
+  const img = el("img", { src, alt, width: width || undefined, height: height || undefined, vars: shown });
   return el("button", { class: "picture", type: "button", "aria-label": `Enlarge: ${alt}`, onclick: () => view.enlarge(src, alt) }, img);
 }
 

@@ -14,6 +14,7 @@ export class MessageLog {
   #messages = new Map();
   #dismissed = new Set();
   #atEnd = true;
+  #top = 0;
 
   /** `run(line)` sends a command. */
   constructor(view, run) {
@@ -57,7 +58,9 @@ export class MessageLog {
     } else if (isNew) {
       this.list.append(...this.#nodes(message, this.#before(message.id)));
     }
-    if (this.#atEnd || message.author.id === this.view.state.me.id) this.#goToEnd();
+    const { me } = this.view.state;
+    const mine = isNew && (message.author.id === me.id || message.interaction_metadata?.user.id === me.id);
+    if (this.#atEnd || mine) this.#goToEnd();
     else if (isNew) this.toEnd.hidden = false;
   }
 
@@ -144,7 +147,10 @@ export class MessageLog {
 
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-    this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    const near = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    // Only the person moves up; what grows below does not count as leaving the end.
+    this.#atEnd = near || (this.#atEnd && scrollTop >= this.#top);
+    this.#top = scrollTop;
     if (this.#atEnd) this.toEnd.hidden = true;
   }
 

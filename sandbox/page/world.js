@@ -53,8 +53,8 @@ export class WorldPanel {
       this.presence,
       el("section", { "aria-label": "Market clock" }, el("div", { class: "clock-line" }, el("h3", {}, "New York"), this.badge), el("div", { class: "clock-line" }, this.time, this.paused), el("div", { class: "chips", role: "group", "aria-label": "Speed of the clock" }, this.speeds), el("div", { class: "chips", role: "group", "aria-label": "Jump" }, jumps)),
       this.trouble,
-      el("section", { "aria-label": "Prices" }, el("h3", {}, "Prices"), this.symbols),
       el("details", { class: "faults" }, el("summary", {}, "Faults"), el("p", { class: "faint" }, "Break something and see how the bot takes it."), ...FAULTS.map((group) => this.#faults(...group)), this.active, el("button", { class: "button secondary wide", type: "button", onclick: () => this.#clear() }, "Clear all faults")),
+      el("section", { "aria-label": "Prices" }, el("h3", {}, "Prices"), this.symbols),
     );
     document.addEventListener("visibilitychange", () => document.hidden || this.poll());
   }

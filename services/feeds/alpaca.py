@@ -42,7 +42,7 @@ _TIMEFRAMES: Final = {
     timedelta(hours=1): "1Hour",
     timedelta(days=1): "1Day",
 }
-_AM_ROOTS = frozenset({"SPX", "NDX", "RUT", "VIX"})
+_AM_ROOTS = frozenset({"SPX", "NDX", "RUT", "VIX", "VIXW"})
 _STANDARD = re.compile(r"[A-Z]{1,6}\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])[CP]\d{8}")
 _INVALID = re.compile(r"invalid symbol:? *(\S+)", re.IGNORECASE)
 _SAME_MOMENT = timedelta(minutes=15)
@@ -81,22 +81,22 @@ class _Bars(msgspec.Struct):
     next_page_token: str | None = None
 
 
-class _OptionQuote(msgspec.Struct):
+class _OptionQuote(msgspec.Struct, gc=False):
     t: datetime
     bp: float
     ap: float
 
 
-class _Greeks(msgspec.Struct):
+class _Greeks(msgspec.Struct, gc=False):
     delta: float | None = None
     gamma: float | None = None
 
 
-class _Volume(msgspec.Struct):
+class _Volume(msgspec.Struct, gc=False):
     v: float
 
 
-class _OptionSnapshot(msgspec.Struct, rename="camel"):
+class _OptionSnapshot(msgspec.Struct, rename="camel", gc=False):
     latest_quote: _OptionQuote | None = None
     implied_volatility: float | None = None
     greeks: _Greeks | None = None
@@ -108,7 +108,7 @@ class _OptionSnapshots(msgspec.Struct):
     next_page_token: str | None = None
 
 
-class _Contract(msgspec.Struct):
+class _Contract(msgspec.Struct, gc=False):
     symbol: str
     multiplier: float = 100
     open_interest: float | None = None

@@ -72,7 +72,7 @@ class Chain:
     """Days since 1970-01-01."""
     is_call: NDArray[np.bool_]
     am_settled: NDArray[np.bool_]
-    """True for the monthly index roots that settle at the open (SPX, NDX, RUT, VIX; not SPXW, NDXP, RUTW, VIXW)."""
+    """True for the roots that settle at the open (SPX, NDX, RUT, VIX, VIXW; not SPXW, NDXP, RUTW)."""
     bid: NDArray[np.float64]
     ask: NDArray[np.float64]
     iv: NDArray[np.float64]
@@ -101,7 +101,7 @@ class Feed(Protocol):
         """Return candles of one of the lengths 1 min, 5 min, 1 h, 1 day, oldest first."""
 
     def now(self) -> datetime:
-        """Return the time at the source (aware UTC): market sessions and ages are measured by it, not by our own clock."""
+        """Return the time at the source (aware UTC), by which sessions and ages are measured."""
 
     async def close(self) -> None:
         """Release connections."""

@@ -19,7 +19,7 @@ from services.feeds.base import Chain, Quote
 
 SOURCE = "Cboe file"
 
-_AM_ROOTS = frozenset({"SPX", "NDX", "RUT", "VIX"})
+_AM_ROOTS = frozenset({"SPX", "NDX", "RUT", "VIX", "VIXW"})
 _LINE_OF_TITLES = "Expiration Date,"
 _DATE_FORMATS = (
     "%B %d, %Y at %I:%M %p",

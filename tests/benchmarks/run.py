@@ -1,6 +1,7 @@
-"""Runs every benchmark, prints a table of figures beside their limits, and writes JSON into the file named by BENCH_JSON.
+"""Runs every benchmark, prints its figures beside their limits, and writes JSON into the file named by BENCH_JSON.
 
-Figures are ratios against a baseline measured in the same run wherever the machine's speed would decide; a figure over its limit ends with status 1.
+Wherever the machine's speed would decide, figures are ratios against a baseline measured in the same run. A figure over
+its limit makes the exit status 1.
 """
 
 import importlib

@@ -473,12 +473,13 @@ async def test_the_page_shows_forms_suggestions_and_failures(bot, server):
         field = {"type": 4, "custom_id": "level", "style": 1, "max_length": 5}
         modal = {"title": "Alert", "custom_id": "m", "components": [{"type": 18, "label": "Level", "component": field}]}
         await bot.answer(await bot.next(), {"type": 9, "data": modal})
-        assert (await events(socket, "MODAL"))["MODAL"]["modal"] == modal
+        assert (await events(socket, "MODAL"))["MODAL"]["modal"]["components"][0]["component"] == field | {"id": 2}
         filled = [{"type": 18, "component": {"type": 4, "custom_id": "level", "value": "600"}}]
         sent = act | {"type": 5, "data": {"custom_id": "m", "components": filled}}
         server.answer_window_s = 0.05
         assert (await page(bot, "POST", "/sandbox/interactions", sent))[0] == 200
-        assert (await bot.next())["data"]["components"] == filled
+        entered = {"type": 4, "id": 2, "custom_id": "level", "value": "600"}
+        assert (await bot.next())["data"]["components"] == [{"type": 18, "id": 1, "component": entered}]
         failed = (await events(socket, "INTERACTION_RESULT"))["INTERACTION_RESULT"]
         while failed["state"] != "failed":
             failed = (await events(socket, "INTERACTION_RESULT"))["INTERACTION_RESULT"]

@@ -104,9 +104,7 @@ async def test_an_index_can_be_built_concurrently(empty_database_url, folder):
 
 
 async def test_a_lock_held_by_others_is_waited_for_for_four_seconds(empty_database_url, folder):
-    await migrate(
-        empty_database_url, folder(_0001_note="CREATE TABLE app.a AS SELECT current_setting('lock_timeout');")
-    )
+    await migrate(empty_database_url, folder(_0001_note="CREATE TABLE app.a AS SELECT current_setting('lock_timeout')"))
     assert await fetch(empty_database_url, "SELECT * FROM app.a", "pulse_owner") == "4s"
 
 

@@ -131,9 +131,10 @@ class Form:
 
     def object(self, path: Path, value: Any) -> Json:
         """Return an object, {} when it is absent or not one."""
-        if value is None or isinstance(value, dict):
-            return value or {}
-        self.fault(path, "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
+        if isinstance(value, dict):
+            return value
+        if value is not None:
+            self.fault(path, "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
         return {}
 
     def objects(self, path: Path, value: Any, most: int, *, least: int = 0) -> Iterable[tuple[Path, Json]]:

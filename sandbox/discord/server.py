@@ -18,14 +18,14 @@ class Discord(State):
 
     Make one, put `routes(discord)` into an aiohttp app, and point an unmodified client at it::
 
-        discord = Discord(record=True)
-        app.add_routes(routes(discord))
-        discord.http.Route.BASE = "http://127.0.0.1:8080/api/v10"  # of discord.py, and its gateway:
-        DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL("ws://127.0.0.1:8080/gateway/")
+        standin = Discord(record=True)
+        app.add_routes(routes(standin))
+        discord.http.Route.BASE = "http://127.0.0.1:8080/api/v10"
+        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL("ws://127.0.0.1:8080/gateway/")
 
     Then act as a person and read what they read::
 
-        mara = discord.person("Mara")
+        mara = standin.person("Mara")
         answer = await mara.command("quote", symbols="SPY").message()
         await mara.press(answer, "Refresh").message()
         form = mara.press(answer, "Alert me")

@@ -51,10 +51,7 @@ def gamma(picture: Picture, locale: Locale) -> tuple[str, discord.Embed]:
     embed.add_field(name="Call wall", value=_level(g.call_wall, g.spot, locale))
     embed.add_field(name="Put wall", value=_level(g.put_wall, g.spot, locale))
     embed.add_field(name="Expected move", value=_expected_move(g, locale))
-    as_of = f"{moment(g.as_of, 'f')} ({moment(g.as_of)})"
-    embed.add_field(name="As of", value=as_of)
-    embed.add_field(name="Coverage", value=f"{numbers.percent(g.coverage, locale)} of open interest")
-    embed.add_field(name="Expiries", value=_expiries(g))
+    embed.add_field(name="As of", value=_as_of(g, locale), inline=False)
     interest = f"open interest of {g.open_interest_date:%d %b %Y}" if g.open_interest_date else "open interest undated"
     embed.set_footer(text=f"Dealers long calls, short puts · {interest} · {g.iv_source} · {g.source}")
     return headline, embed
@@ -146,11 +143,11 @@ def _filter(g: Gamma) -> str:
     return f"expiry {g.expiry:%d %b %Y}"
 
 
-def _expiries(g: Gamma) -> str:
+def _as_of(g: Gamma, locale: Locale) -> str:
     first, last = g.expiries[0], g.expiries[-1]
-    if first == last:
-        return f"{first:%d %b %Y}"
-    return f"{len(g.expiries)}, {first:%d %b %Y} – {last:%d %b %Y}"
+    span = f"expiry {first:%d %b %Y}" if first == last else f"{len(g.expiries)} expiries to {last:%d %b %Y}"
+    covered = f"{numbers.percent(g.coverage, locale)} of open interest with an implied volatility"
+    return f"{moment(g.as_of, 'f')} ({moment(g.as_of)})\n{span} · {covered}"
 
 
 def _expected_move(g: Gamma, locale: Locale) -> str:

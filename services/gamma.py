@@ -56,7 +56,7 @@ class Gamma:
     """± price units to the nearest counted expiry, by the ATM straddle."""
     contracts: int
     coverage: float
-    """Share (0..1) of open interest in counted contracts that has a usable implied volatility."""
+    """Share (0..1) of the open interest that can have gamma whose implied volatility is quoted or solved."""
     iv_source: str
     strikes: NDArray[np.float64]
     call_gex: NDArray[np.float64]
@@ -184,7 +184,8 @@ def _ours(chain: Chain, counted: Mask, seconds: Floats, rate: float) -> _Exposur
     strikes, place = np.unique(surface.strike, return_inverse=True)
     net = Profile(chain.spot, calls.weight - puts.weight, calls.slope, calls.offset)
     prices, values = net.curve()
-    coverage, words = _sources(surface)
+    # Beyond three standard deviations there is a hundredth of the gamma at the money: what is not quoted is not missed.
+    coverage, words = _sources(surface, ~(calls.offset**2 > 4.5))
     return _Exposure(
         strikes=strikes,
         call_gex=_by_strike(place, calls.weight * bell),
@@ -220,9 +221,9 @@ def _by_strike(place: NDArray[np.intp], values: Floats) -> Floats:
     return np.bincount(place, weights=values).astype(np.float64)
 
 
-def _sources(surface: Smile) -> tuple[float, str]:
-    interest = surface.call_oi + surface.put_oi
-    total = float(interest.sum())
+def _sources(surface: Smile, within_reach: Mask) -> tuple[float, str]:
+    interest = np.where(within_reach, surface.call_oi + surface.put_oi, 0.0)
+    total = float(interest.sum()) or 1.0
     vendor = float(interest[surface.vendor].sum()) / total
     solved = float(interest[surface.solved].sum()) / total
     guessed = float(interest[~surface.vendor & ~surface.solved & ~np.isnan(surface.iv)].sum()) / total

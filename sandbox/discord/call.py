@@ -6,7 +6,7 @@ from functools import cached_property
 from hashlib import md5
 from typing import Any
 
-from sandbox.discord.message import Upload
+from sandbox.discord.message import Uploads
 from sandbox.discord.rules import Refusal
 from sandbox.discord.state import State
 from sandbox.discord.world import Json
@@ -19,7 +19,7 @@ class Call:
     params: Mapping[str, str]
     query: Mapping[str, str]
     body: Any = None
-    uploads: dict[str, Upload] = field(default_factory=dict)
+    uploads: Uploads = field(default_factory=dict)
 
     @property
     def fields(self) -> Json:

@@ -9,12 +9,12 @@ from sandbox.discord import people
 from sandbox.discord.call import Call, Route
 from sandbox.discord.components import check_modal, numbered
 from sandbox.discord.interaction import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction
-from sandbox.discord.message import Draft, Message, compose, revise
+from sandbox.discord.message import Draft, Message, Uploads, compose, revise
 from sandbox.discord.rules import EPHEMERAL, LOADING, Form, Refusal, unknown
 from sandbox.discord.state import State
 from sandbox.discord.world import Json
 
-PONG, REPLY, DEFER, DEFER_UPDATE, UPDATE, CHOICES, MODAL = 1, 4, 5, 6, 7, 8, 9
+REPLY, DEFER, DEFER_UPDATE, UPDATE, CHOICES, MODAL = range(4, 10)
 ALLOWED = {
     COMMAND: {REPLY, DEFER, MODAL},
     COMPONENT: {REPLY, DEFER, DEFER_UPDATE, UPDATE, MODAL},
@@ -37,12 +37,12 @@ def callback(state: State, call: Call) -> Any:
         raise unknown("interaction", 10062)
     kind, body = _kind_and_data(interaction, call)
     if kind in {REPLY, DEFER}:
-        interaction.original = _first_message(state, interaction, call, body, loading=kind == DEFER)
+        interaction.original = _first_message(state, interaction, body, call.uploads, loading=kind == DEFER)
         interaction.final = None if kind == DEFER else interaction.original
     elif kind in {DEFER_UPDATE, UPDATE}:
         interaction.original = interaction.source
         if kind == UPDATE:
-            _update(state, interaction, call, body)
+            _update(state, interaction, body, call.uploads)
     elif kind == CHOICES:
         _offer(state, interaction, body)
     else:
@@ -66,20 +66,18 @@ def _kind_and_data(interaction: Interaction, call: Call) -> tuple[int, Json]:
     return kind, body
 
 
-def _first_message(state: State, interaction: Interaction, call: Call, body: Json, *, loading: bool) -> Message:
+def _first_message(state: State, interaction: Interaction, body: Json, uploads: Uploads, *, loading: bool) -> Message:
     if loading:
         body = {"flags": body.get("flags") or 0}
-    kind = COMMAND_MESSAGE if interaction.kind == COMMAND else 0
-    message = _send(state, interaction, Call({}, {}, body, call.uploads), kind, LOADING if loading else 0)
+    message = _send(state, interaction, body, uploads, LOADING if loading else 0)
     message.command_text = interaction.command_text
     return message
 
 
-def _send(state: State, interaction: Interaction, call: Call, kind: int, flags: int = 0) -> Message:
-    body = call.fields
+def _send(state: State, interaction: Interaction, body: Json, uploads: Uploads, flags: int = 0) -> Message:
     owner = interaction.user.id if (body.get("flags") or 0) & EPHEMERAL else None
     extra: Json = {
-        "type": kind,
+        "type": COMMAND_MESSAGE if interaction.kind == COMMAND else 0,
         "application_id": state.world.application_id,
         "webhook_id": state.world.application_id,
         "interaction_metadata": interaction.metadata(),
@@ -90,7 +88,7 @@ def _send(state: State, interaction: Interaction, call: Call, kind: int, flags: 
         extra["type"] = REPLY_MESSAGE
         extra["message_reference"] = {"type": 0, "channel_id": answers.channel.id, "message_id": answers.id}
         extra["message_reference"] |= {"guild_id": guild.id} if guild else {}
-    draft = Draft(state.world, state.base_url, interaction.channel, body, call.uploads)
+    draft = Draft(state.world, state.base_url, interaction.channel, body, uploads)
     message = compose(draft, state.world.bot, flags, extra, owner)
     _remember(state, message)
     people.tell_created(state, message)
@@ -102,16 +100,16 @@ def _remember(state: State, message: Message) -> None:
         state.keep_attachment(attachment)
 
 
-def _update(state: State, interaction: Interaction, call: Call, body: Json) -> None:
+def _update(state: State, interaction: Interaction, body: Json, uploads: Uploads) -> None:
     message = interaction.source
     assert message is not None
     if message.id not in state.messages_in(message.channel):
         raise unknown("Message", 10008)
-    _revise(state, interaction, message, body, call)
+    _revise(state, interaction, message, body, uploads)
 
 
-def _revise(state: State, interaction: Interaction, message: Message, body: Json, call: Call) -> None:
-    revise(Draft(state.world, state.base_url, message.channel, body, call.uploads, message))
+def _revise(state: State, interaction: Interaction, message: Message, body: Json, uploads: Uploads) -> None:
+    revise(Draft(state.world, state.base_url, message.channel, body, uploads, message))
     _remember(state, message)
     interaction.final = interaction.final or message
     people.tell_updated(state, message)
@@ -149,12 +147,14 @@ def _open_modal(state: State, interaction: Interaction, body: Json) -> None:
     components = numbered(deepcopy(body["components"]))
     modal = {"custom_id": body["custom_id"], "title": body["title"], "components": components}
     interaction.modal_shown = modal
-    state.modals[interaction.user.id, modal["custom_id"]] = interaction
+    state.keep_modal(interaction, modal["custom_id"])
     opened = {"nonce": interaction.nonce, "id": interaction.id, "modal": modal}
     state.after_answer(partial(state.pages.publish, "MODAL", opened, to=interaction.user.id))
 
 
 def _acknowledge(state: State, interaction: Interaction) -> None:
+    if interaction.kind == MODAL_SUBMIT:
+        state.modals.pop((interaction.user.id, interaction.data["custom_id"]), None)
     if interaction.kind != AUTOCOMPLETE:
         done = {"nonce": interaction.nonce, "id": interaction.id, "state": "acknowledged"}
         state.after_answer(partial(state.pages.publish, "INTERACTION_RESULT", done, to=interaction.user.id))
@@ -203,12 +203,12 @@ def follow_up(state: State, call: Call) -> Json:
     interaction = _by_webhook(state, call)
     original = interaction.original
     if original is not None and original.loading and original.id in state.messages_in(original.channel):
-        _revise(state, interaction, original, call.fields, call)
+        _revise(state, interaction, original, call.fields, call.uploads)
         state.after_answer(interaction.changed)
         return original.wire
     if interaction.user_install_only and len(interaction.followups) >= FOLLOWUPS_OF_USER_INSTALL:
         raise Refusal(400, 40094, "This interaction has reached the maximum number of follow up messages")
-    message = _send(state, interaction, call, 0)
+    message = _send(state, interaction, call.fields, call.uploads)
     interaction.followups.append(message)
     interaction.final = interaction.final or message
     state.after_answer(interaction.changed)
@@ -221,7 +221,7 @@ def get_answer(state: State, call: Call) -> Json:
 
 def edit_answer(state: State, call: Call) -> Json:
     interaction, message = _message_of(state, call)
-    _revise(state, interaction, message, call.fields, call)
+    _revise(state, interaction, message, call.fields, call.uploads)
     state.after_answer(interaction.changed)
     return message.wire
 

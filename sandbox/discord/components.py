@@ -296,7 +296,7 @@ DEFAULTS: dict[int, Json] = {
 
 
 def _copy(component: Json, unfurl: Unfurl) -> Json:
-    copied = DEFAULTS.get(component["type"], {}) | {key: value for key, value in component.items() if value is not None}
+    copied: Json = DEFAULTS.get(component["type"], {}) | _given(component)
     if "components" in copied:
         copied["components"] = [_copy(child, unfurl) for child in copied["components"]]
     for name in ("accessory", "component"):
@@ -309,3 +309,10 @@ def _copy(component: Json, unfurl: Unfurl) -> Json:
         empty = {"description": None, "spoiler": False}
         copied["items"] = [empty | item | {"media": unfurl(item["media"]["url"])} for item in copied["items"]]
     return copied
+
+
+def _given(value: Any) -> Any:
+    """A copy without the nulls that clients send for what they leave out."""
+    if isinstance(value, dict):
+        return {key: _given(inner) for key, inner in value.items() if inner is not None}
+    return [_given(inner) for inner in value] if isinstance(value, list) else value

@@ -27,6 +27,9 @@ class Upload:
     content_type: str | None = None
 
 
+Uploads = dict[str, Upload]
+
+
 @dataclass(slots=True)
 class Attachment:
     id: str
@@ -111,7 +114,7 @@ class Draft:
     base_url: str
     channel: Channel
     body: Json
-    uploads: dict[str, Upload]
+    uploads: Uploads
     message: Message | None = None
 
     @property
@@ -139,12 +142,12 @@ class Draft:
             check_components(form, body.get("components"), names)
         form.check()
 
-    def _listed(self) -> dict[str, Upload]:
+    def _listed(self) -> Uploads:
         """The uploads that are meant: an edit that lists attachments drops files that it does not list."""
         listed = self.body.get("attachments")
         if self.message is None or not isinstance(listed, list):
             return self.uploads
-        ids = {str(entry.get("id")) for entry in listed}
+        ids = _ids(listed)
         return {key: upload for key, upload in self.uploads.items() if key in ids}
 
     def _kept(self) -> list[Attachment]:
@@ -154,7 +157,7 @@ class Draft:
         listed = self.body.get("attachments", ...)
         if listed is ...:
             return self.message.attachments
-        ids = {str(entry.get("id")) for entry in listed or [] if isinstance(entry, dict)}
+        ids = _ids(listed)
         return [attachment for attachment in self.message.attachments if attachment.id in ids]
 
     def attach(self, *, ephemeral: bool) -> list[Attachment]:
@@ -185,8 +188,8 @@ class Draft:
             parts["embeds"] = [shape_embed(embed, by_name) for embed in body["embeds"] or []]
         if "components" in body:
             parts["components"] = shaped(body["components"] or [], lambda url: self._unfurl(url, by_name))
-        before: list[Json] = self.message.wire["embeds"] if self.message else []
-        shown = set(_pictures(parts.get("embeds", before)))
+        before = self.message.wire if self.message else {"embeds": [], "components": []}
+        shown = {*_pictures((before | parts)["embeds"]), *_media((before | parts)["components"])}
         parts["attachments"] = [item.wire() for item in attachments if item.url not in shown]
         return parts
 
@@ -195,6 +198,10 @@ class Draft:
         if attachment := by_name.get(url.removeprefix("attachment://")):
             return {"id": number, "attachment_id": attachment.id} | attachment.media()
         return {"id": number, "url": url, "proxy_url": url, "width": None, "height": None, "content_type": None}
+
+
+def _ids(listed: Any) -> set[str]:
+    return {str(entry.get("id")) for entry in listed or () if isinstance(entry, dict)}
 
 
 def filename(upload: Upload) -> str:
@@ -228,6 +235,14 @@ def _pictures(embeds: Iterable[Json]) -> Iterable[str]:
         for part in ("footer", "author"):
             if "icon_url" in embed.get(part, {}):
                 yield embed[part]["icon_url"]
+
+
+def _media(components: list[Json]) -> Iterable[str]:
+    for component in walk(components):
+        for item in [component, *component.get("items", ())]:
+            for part in ("media", "file"):
+                if part in item:
+                    yield item[part]["url"]
 
 
 def is_empty(wire: Json) -> bool:
@@ -282,14 +297,3 @@ def revise(draft: Draft) -> None:
     if not message.loading:
         wire["edited_timestamp"] = datetime.now(UTC).isoformat()
     message.wire, message.attachments = wire, attachments
-
-
-def find_component(message: Message, custom_id: str) -> Json | None:
-    """The component of a message with this custom id."""
-    components: list[Json] = message.wire["components"]
-    return next((item for item in walk(components) if item.get("custom_id") == custom_id), None)
-
-
-def text_of(value: Any) -> str:
-    """A value of an option as the command line shows it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

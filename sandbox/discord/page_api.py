@@ -1,5 +1,6 @@
 """The API of the page: the state of the world, what one person sees, and what they do."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -80,7 +81,7 @@ class PageApi:
                 status, answer = refusal.status, {"message": refusal.body["message"]}
             except msgspec.DecodeError:
                 status, answer = 400, {"message": "This is not JSON"}
-            self._state.flush()
+            asyncio.get_running_loop().call_soon(self._state.flush)
             return web.Response(status=status, body=msgspec.json.encode(answer), content_type="application/json")
 
         return serve

@@ -8,10 +8,10 @@ from typing import Any
 from sandbox.discord import components as kinds
 from sandbox.discord import rules
 from sandbox.discord.interaction import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction
-from sandbox.discord.message import Draft, Message, compose, find_component, text_of
+from sandbox.discord.message import Draft, Message, compose
 from sandbox.discord.rules import FILE_BYTES, Refusal
 from sandbox.discord.state import State
-from sandbox.discord.world import DM, Channel, Json, User
+from sandbox.discord.world import ADMINISTRATOR, DM, Channel, Json, User
 
 GUILD_CONTEXT, BOT_DM_CONTEXT, PRIVATE_CONTEXT = range(3)
 SUB_COMMAND, SUB_COMMAND_GROUP, STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, FILE = range(1, 12)
@@ -168,12 +168,16 @@ def _start_command(state: State, interaction: Interaction) -> None:
 
 
 def _offered(command: Json, interaction: Interaction) -> bool:
-    guild = interaction.channel.guild
+    guild, needed = interaction.channel.guild, command["default_member_permissions"]
+    if guild is not None and needed is not None:
+        held = interaction.channel.permissions(interaction.user)
+        if held & (int(needed) or ADMINISTRATOR) != (int(needed) or ADMINISTRATOR):
+            return False
     if command.get("guild_id"):
         return guild is not None and guild.id == command["guild_id"]
-    contexts, kinds = command.get("contexts"), command["integration_types"]
-    installed = any(str(kind) in interaction.owners for kind in kinds)
-    return installed and (contexts is None or context_of(interaction.channel) in contexts)
+    installed = any(str(kind) in interaction.owners for kind in command["integration_types"])
+    contexts = command.get("contexts", [0, 1, 2] if command["dm_permission"] else [0])
+    return installed and context_of(interaction.channel) in contexts
 
 
 def _check_options(known: list[Json], given: list[Json], *, complete: bool) -> list[str]:
@@ -190,11 +194,15 @@ def _check_options(known: list[Json], given: list[Json], *, complete: bool) -> l
             continue
         if complete:
             _check_value(expected, option.get("value"))
-        words.append(f"{option['name']}:{text_of(option.get('value', ''))}")
+        words.append(f"{option['name']}:{_shown(option.get('value', ''))}")
     absent = {option["name"] for option in known if option.get("required")} - {option["name"] for option in given}
     if complete and absent:
         raise Refusal(400, 50035, f"{', '.join(sorted(absent))} is required")
     return words
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _check_value(option: Json, value: Any) -> None:
@@ -248,7 +256,8 @@ def _start_component(state: State, interaction: Interaction) -> None:
     message = state.messages_in(channel).get(str(data.pop("message_id", "")))
     if message is None or message.owner not in {None, interaction.user.id}:
         raise rules.unknown("Message", 10008)
-    component = find_component(message, str(data.get("custom_id")))
+    parts = kinds.walk(message.wire["components"])
+    component = next((part for part in parts if part.get("custom_id") == data.get("custom_id", ...)), None)
     if component is None or message.wire["author"]["id"] != state.world.bot.id:
         raise Refusal(400, 50035, "No such component on this message")
     if component.get("disabled"):
@@ -273,7 +282,7 @@ def _check_choice(state: State, interaction: Interaction, select: Json, values: 
 def _start_modal_submit(state: State, interaction: Interaction) -> None:
     data = interaction.data
     data.pop("message_id", None)
-    opened = state.modals.pop((interaction.user.id, str(data.get("custom_id"))), None)
+    opened = state.modals.get((interaction.user.id, str(data.get("custom_id"))))
     if opened is None:
         raise Refusal(404, 0, "No such form is open")
     interaction.parent, interaction.source = opened, opened.source

@@ -162,12 +162,14 @@ class Rest:
         if body:
             headers["Content-Type"] = "application/json"
         response = web.Response(status=status, body=body or None, headers=headers)
-        if cut:
-            await _cut(request, body)
-        else:
-            await response.prepare(request)
-            await response.write_eof()
-        state.flush()
+        try:
+            if cut:
+                await _cut(request, body)
+            else:
+                await response.prepare(request)
+                await response.write_eof()
+        finally:
+            state.flush()
         return response
 
     async def _unknown(self, request: web.Request) -> web.StreamResponse:

@@ -16,6 +16,7 @@ from sandbox.discord.world import Channel, Json, User, World, opening_bell
 MESSAGES_KEPT = 500
 ATTACHMENTS_KEPT = 300
 INTERACTIONS_KEPT = 5_000
+MODALS_KEPT = 500
 REQUESTS_KEPT = 10_000
 
 
@@ -103,6 +104,11 @@ class State:
         self.attachments[attachment.id] = attachment
         trim(self.attachments, ATTACHMENTS_KEPT)
 
+    def keep_modal(self, interaction: Interaction, custom_id: str) -> None:
+        """Remember which form is open before whom, until it is answered."""
+        self.modals[interaction.user.id, custom_id] = interaction
+        trim(self.modals, MODALS_KEPT)
+
     def keep_interaction(self, interaction: Interaction) -> None:
         self.interactions[interaction.id] = interaction
         trim(self.interactions, INTERACTIONS_KEPT)
@@ -118,7 +124,7 @@ class State:
         return interaction if interaction is not None and interaction.token == token else None
 
 
-def trim(kept: dict[str, Any], most: int) -> None:
+def trim(kept: dict[Any, Any], most: int) -> None:
     """Forget the oldest entries beyond `most`."""
     while len(kept) > most:
         del kept[next(iter(kept))]

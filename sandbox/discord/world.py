@@ -289,16 +289,18 @@ class World:
         return self.bot.id
 
     def user(self, name_or_id: str) -> User:
-        """Find a person by id or by the name that is shown; KeyError when there is none."""
-        if found := self.users.get(name_or_id):
-            return found
-        return next(user for user in self.users.values() if name_or_id in {user.global_name, user.username})
+        """Find a person by id or by the name that is shown; LookupError when there is none."""
+        for user in self.users.values():
+            if name_or_id in {user.id, user.username, user.global_name}:
+                return user
+        raise LookupError(f"Nobody is called {name_or_id}")
 
     def channel(self, name_or_id: str) -> Channel:
-        """Find a channel by id or by name; StopIteration when there is none."""
-        if found := self.channels.get(name_or_id):
-            return found
-        return next(channel for channel in self.channels.values() if channel.name == name_or_id.removeprefix("#"))
+        """Find a channel by id or by name; LookupError when there is none."""
+        for channel in self.channels.values():
+            if name_or_id.removeprefix("#") in {channel.id, channel.name}:
+                return channel
+        raise LookupError(f"There is no channel {name_or_id}")
 
     def bot_is_in(self, channel: Channel) -> bool:
         """Whether the bot's gateway hears of this channel."""

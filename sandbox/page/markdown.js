@@ -75,13 +75,15 @@ function quote(lines, view, pattern) {
 }
 
 function list(lines, view) {
-  const end = lines.findIndex((line) => !LIST.test(line));
-  const used = end === -1 ? lines.length : end;
-  const items = lines.slice(0, used).map((line) => {
-    const [, indent, number, words] = LIST.exec(line);
-    return { depth: indent.length, number, words };
-  });
-  return { used, node: nested(items, view) };
+  const items = [];
+  for (const line of lines) {
+    const [whole, indent, number, words] = LIST.exec(line) ?? [];
+    const depth = indent?.length;
+    // Bullets and numbers at the same depth are two lists.
+    if (!whole || (items.length && depth <= items[0].depth && !number !== !items[0].number)) break;
+    items.push({ depth, number, words });
+  }
+  return { used: items.length, node: nested(items, view) };
 }
 
 function nested(items, view) {

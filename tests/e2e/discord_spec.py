@@ -20,14 +20,17 @@ FIELD_ERROR = {
     "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
     "required": ["code", "message"],
 }
-# What discord.py says by itself beyond the description, always with the value that means nothing.
+# What clients say by themselves beyond the description, always with the value that means nothing.
 IGNORED = {
-    "RichEmbed": "flags",
-    "ApplicationCommandCreateRequest": "nsfw",
-    "ApplicationCommandUpdateRequest": "nsfw",
-    "IncomingWebhookUpdateForInteractionCallbackRequestPartial": "tts",
-    "IncomingWebhookUpdateRequestPartial": "tts",
-    "MessageEditRequestPartial": "tts",
+    "RichEmbed": ["flags"],
+    "ApplicationCommandCreateRequest": ["nsfw"],
+    "ApplicationCommandUpdateRequest": ["nsfw"],
+    "ComponentEmojiForRequest": ["animated"],
+    "IncomingWebhookInteractionRequest": ["enforce_nonce"],
+    "IncomingWebhookRequestPartial": ["enforce_nonce"],
+    "IncomingWebhookUpdateForInteractionCallbackRequestPartial": ["tts", "enforce_nonce"],
+    "IncomingWebhookUpdateRequestPartial": ["tts", "enforce_nonce"],
+    "MessageEditRequestPartial": ["tts"],
 }
 BRANCHES = ValidationErrorKind.OneOfNotValid, ValidationErrorKind.AnyOf
 
@@ -73,8 +76,8 @@ class Description:
         strict = deepcopy(document)
         schemas = strict["components"]["schemas"]
         schemas["SnowflakeType"] = {"anyOf": [schemas["SnowflakeType"], {"type": "integer", "minimum": 0}]}
-        for name, key in IGNORED.items():
-            schemas[name]["properties"][key] = {"enum": [None, False, 0]}
+        for name, keys in IGNORED.items():
+            schemas[name]["properties"] |= {key: {"enum": [None, False, 0]} for key in keys}
         for schema in in_objects(strict):
             if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
                 schema.setdefault("additionalProperties", False)

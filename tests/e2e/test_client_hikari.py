@@ -10,7 +10,7 @@ import hikari
 import pytest
 from discord_spec import Description, Traffic
 from hikari.impl import AutocompleteChoiceBuilder, GatewayShardImpl
-from standin import standin, until
+from standin import standin
 
 COMPRESSION = hikari.api.GatewayCompression
 ZSTD = sys.version_info >= (3, 14) or importlib.util.find_spec("backports") is not None
@@ -149,9 +149,7 @@ async def test_hikari_and_the_stand_in_speak_as_described(shared_specs):
 
 async def test_hikari_resumes_after_a_drop_and_hears_what_it_missed():
     async with standin() as server, running(server):
-        session = server.gateway.sessions()[0]
         server.fault("gateway_drop")
-        await until(lambda: session.connection is None)
         missed = server.person("Mara").command("quote", symbol="SPY")
         assert (await missed.message())["content"] == "SPY 601.20"
         assert server.gateway.identified == 1
@@ -181,11 +179,9 @@ async def test_hikari_reads_each_compression_before_and_after_a_drop(compression
         )
         await shard.start()
         try:
-            session = server.gateway.sessions()[-1]
             mara.say("before " * 100)
             assert (await next_of(shard, heard)).content.startswith("before")
             server.fault("gateway_drop")
-            await until(lambda: session.connection is None)
             mara.say("meanwhile " * 100)
             assert (await next_of(shard, heard)).content.startswith("meanwhile")
             assert server.gateway.identified == 2

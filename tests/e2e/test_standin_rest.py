@@ -8,7 +8,7 @@ import pytest
 from standin import standin
 from test_standin_gateway import socket_to
 
-from sandbox.discord.rules import FILE_BYTES
+from sandbox.discord.rules import FILE_BYTES, Refusal
 from sandbox.discord.world import GROUP_DM, Channel
 
 AUTH = {"Authorization": "Bot t"}
@@ -115,8 +115,18 @@ async def test_commands_outside_their_contexts_are_not_offered(bot, server):
         "POST", f"/applications/{bot.application}/commands", {"name": "local", "description": "d", "contexts": [0]}
     )
     assert status == 201
-    with pytest.raises(Exception, match="Unknown application command"):
+    with pytest.raises(Refusal, match="Unknown application command"):
         server.person("Jonas", "dm").command("local")
+    assert (await bot.ask("DELETE", f"/applications/{bot.application}/commands/{made['id']}"))[0] == 204
+
+
+async def test_commands_for_administrators_are_offered_to_them_alone(bot, server):
+    command = {"name": "local", "description": "d", "default_member_permissions": 0}
+    _, made = await bot.ask("POST", f"/applications/{bot.application}/commands", command)
+    with pytest.raises(Refusal, match="Unknown application command"):
+        server.person("Mara").command("local")
+    server.person("Sam").command("local")
+    assert (await bot.next())["data"]["name"] == "local"
     assert (await bot.ask("DELETE", f"/applications/{bot.application}/commands/{made['id']}"))[0] == 204
 
 
@@ -379,6 +389,27 @@ async def test_files_are_stored_named_and_described(bot, server, mara):
     assert (exchange.body, exchange.files) == (kept, ("c.txt", "unlisted.txt"))
 
 
+async def test_a_file_that_embeds_or_components_show_is_not_listed_again(bot, mara):
+    path = f"/channels/{mara.channel.id}/messages"
+    embedded = form_with({"embeds": [{"image": {"url": "attachment://a.png"}}]}, ("a.png", b"a"))
+    _, message = await bot.ask("POST", path, data=embedded)
+    assert message["attachments"] == []
+    assert message["embeds"][0]["image"]["url"].endswith("/a.png")
+    _, bare = await bot.ask("PATCH", f"{path}/{message['id']}", {"embeds": [], "content": "bare"})
+    assert [attachment["filename"] for attachment in bare["attachments"]] == ["a.png"]
+    emoji = {"id": None, "name": "📈"}
+    rows = [
+        {"type": 12, "items": [{"media": {"url": "attachment://b.png"}}]},
+        {"type": 1, "components": [{"type": 2, "style": 2, "custom_id": "b", "emoji": emoji}]},
+    ]
+    free = form_with({"flags": 1 << 15, "components": rows}, ("b.png", b"b"))
+    _, message = await bot.ask("POST", path, data=free)
+    assert (message["flags"], message["attachments"]) == (1 << 15, [])
+    gallery, row = message["components"]
+    assert gallery["items"][0]["media"]["url"].endswith("/b.png")
+    assert row["components"][0]["emoji"] == {"name": "📈"}
+
+
 async def test_too_large_and_too_many_files_are_refused(bot, server):
     where = server.person("Sam", "alerts-feed").channel.id
     status, refused = await bot.ask(
@@ -485,6 +516,8 @@ async def test_the_page_shows_forms_suggestions_and_failures(bot, server):
             failed = (await events(socket, "INTERACTION_RESULT"))["INTERACTION_RESULT"]
         assert failed["message"] == "The application did not respond"
         server.answer_window_s = 3.0
+        assert (await page(bot, "POST", "/sandbox/interactions", sent))[0] == 200
+        assert (await bot.answer(await bot.next(), {"type": 4, "data": {"content": "watching"}}))[0] == 200
         assert (await page(bot, "POST", "/sandbox/interactions", sent))[0] == 404
 
 

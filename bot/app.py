@@ -9,7 +9,7 @@ import structlog
 
 from bot import commands, views
 from bot.client import FirstTime, PulseBot, find_gateway, pause, point_at
-from bot.replies import Tree
+from bot.replies import Tree, unclaimed
 from services.errors import PulseError
 from services.wiring import Services
 
@@ -33,7 +33,7 @@ async def serve(services: Services, stop: asyncio.Event) -> None:
     attempt = 0
     while not stop.is_set():
         started = asyncio.get_running_loop().time()
-        client = PulseBot(services, Tree, commands.ALL, views.ALL, first_time)
+        client = PulseBot(services, Tree, commands.ALL, views.ALL, unclaimed, first_time)
         await _connected(client, api_url, settings.discord_token.get_secret_value(), stop)
         attempt = 0 if asyncio.get_running_loop().time() - started > STEADY_S else attempt + 1
         with suppress(TimeoutError):

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import aiohttp
@@ -18,6 +18,7 @@ from services.wiring import Services
 
 REMEMBERED_INTERACTIONS = 10_000
 LONGEST_PAUSE_S = 30.0
+CLAIMED_WITHIN_S = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,9 @@ class FirstTime:
     def __init__(self, most: int = REMEMBERED_INTERACTIONS) -> None:
         self._most = most
         self._seen: OrderedDict[int, None] = OrderedDict()
+
+    def __contains__(self, interaction_id: int) -> bool:
+        return interaction_id in self._seen
 
     def __call__(self, interaction_id: int) -> bool:
         """Tell whether this id is new."""
@@ -51,6 +55,7 @@ class PulseBot(discord.AutoShardedClient):
         tree: type[app_commands.CommandTree[Any]],
         commands: Iterable[Command],
         buttons: Iterable[Button],
+        unclaimed: Callable[[Any], Awaitable[None]],
         first_time: FirstTime,
     ) -> None:
         settings = services.settings
@@ -79,14 +84,21 @@ class PulseBot(discord.AutoShardedClient):
         )
         for command in commands:
             self.tree.add_command(command)
-        self.buttons = tuple(buttons)
-        self.add_dynamic_items(*self.buttons)
+        self.add_dynamic_items(*buttons)
+        self._unclaimed = unclaimed
 
     async def setup_hook(self) -> None:
         """Register the commands before the first event arrives."""
         registered = await self.tree.sync()
         self.command_ids = {command.name: command.id for command in registered}
         log.info("commands registered", count=len(registered), application=self.application_id)
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        # discord.py drops a press that no button of ours knows, and the presser would wait for nothing.
+        if interaction.type is discord.InteractionType.component:
+            await asyncio.sleep(CLAIMED_WITHIN_S)
+            if interaction.id not in self.first_time:
+                await self._unclaimed(interaction)
 
     async def on_ready(self) -> None:
         self._tell(ok=True, detail=f"connected to {len(self.guilds)} servers")

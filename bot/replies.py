@@ -169,6 +169,12 @@ class _Delivery:
         )
 
 
+async def unclaimed(interaction: Interaction) -> None:
+    """Answer a press that no button of this process knows."""
+    gone = PulseError("This button is from another version of me. Run its command again.")
+    await answer(interaction, _raising(gone))
+
+
 class Tree(app_commands.CommandTree[PulseBot]):
     """discord.py's command tree, whose errors all end as words."""
 

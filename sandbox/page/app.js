@@ -136,6 +136,7 @@ class Page {
     this.title.replaceChildren(icon(channel.guild ? "hash" : "at"), channel.name);
     this.topic.textContent = channel.topic ?? (channel.guild ? "" : "Direct messages");
     document.title = `${titleOf(channel)} · ${this.state.application.name} sandbox`;
+    this.log.clear();
     this.composer.show(channel);
     this.sidebar.show();
     this.closeDrawers();
@@ -210,10 +211,16 @@ class Page {
     this.banner.hidden = !words;
   }
 
-  /** Escape closes drawers; typing anywhere goes to the composer. */
+  /** Escape closes drawers, the page keys scroll from the composer too, and typing anywhere goes there. */
   #key(event) {
     if (event.key === "Escape" && !event.defaultPrevented) {
       this.closeDrawers();
+      return;
+    }
+    const page = { PageUp: -1, PageDown: 1 }[event.key];
+    if (page && this.composer.node.contains(document.activeElement)) {
+      event.preventDefault();
+      this.log.page(page);
       return;
     }
     const typing = event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey;

@@ -84,7 +84,7 @@ export function pendingNode(command, view) {
   const fail = (reason, retry, dismiss) => {
     node.classList.replace("pending", "ephemeral");
     const again = el("button", { class: "textual", type: "button", onclick: retry }, "Try again");
-    words.replaceWith(el("p", { class: "failed", role: "alert" }, icon("warn"), reason), el("p", { class: "only-you" }, icon("eye"), "Only you can see this · ", again, " · ", el("button", { class: "textual", type: "button", onclick: dismiss }, "Dismiss message")));
+    words.replaceWith(el("p", { class: "failed", role: "alert" }, icon("warn"), reason), el("p", { class: "only-you" }, icon("eye"), "Only you can see this · ", again, " · ", el("button", { class: "textual", type: "button", onclick: dismiss }, "Dismiss")));
   };
   return { node, fail };
 }

@@ -21,7 +21,7 @@ export class MessageLog {
     Object.assign(this, { view, run });
     this.hero = el("div", { class: "hero" });
     this.list = el("div", { class: "log-list", role: "log", "aria-live": "polite", "aria-relevant": "additions" });
-    this.scroller = el("div", { class: "log", tabindex: "-1", onscroll: () => this.#scrolled() }, this.hero, this.list);
+    this.scroller = el("div", { class: "log", tabindex: "0", role: "region", "aria-label": "Channel", onscroll: () => this.#scrolled() }, this.hero, this.list);
     this.toEnd = el("button", { class: "to-end", type: "button", hidden: true, onclick: () => this.#goToEnd() }, "Jump to the newest message", icon("down"));
     this.node = el("div", { class: "log-box" }, this.scroller, this.toEnd);
     // Pictures arrive and fonts settle after their messages: stay at the end while the person is there.
@@ -42,6 +42,18 @@ export class MessageLog {
     }
     this.list.replaceChildren(...nodes);
     this.#goToEnd();
+  }
+
+  /** Show nothing until the messages of another channel or person are known. */
+  clear() {
+    this.#messages.clear();
+    this.hero.replaceChildren();
+    this.list.replaceChildren();
+  }
+
+  /** Turn a page back (-1) or on (1). */
+  page(by) {
+    this.scroller.scrollBy(0, by * this.scroller.clientHeight * 0.85);
   }
 
   /** Add a message, or show how it changed. */

@@ -36,6 +36,7 @@ export class Socket {
   close() {
     this.#closed = true;
     clearTimeout(this.#timer);
+    this.#socket.onmessage = null;
     this.#socket.close();
   }
 }

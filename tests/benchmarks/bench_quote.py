@@ -10,7 +10,7 @@ from statistics import quantiles
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
-from running import TOKEN, sandbox_running, take_port, until  # noqa: E402
+from running import TOKEN, sandbox_running, take_port, until
 
 LIMITS = {"/quote warm over pong, p50": 1.5, "/quote warm over pong, p99": 2.0}
 WARM_UP = 200

@@ -1,16 +1,19 @@
-"""A stand-in Discord on an ephemeral port, and an unmodified discord.py client pointed at it."""
+"""A stand-in Discord on an ephemeral port, an unmodified discord.py client pointed at it, and a bare gateway client."""
 
 import asyncio
 import time
 from contextlib import asynccontextmanager
 
+import aiohttp
 import discord
+import msgspec
 import yarl
-from aiohttp import web
+from aiohttp import WSMsgType, web
 from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from sandbox.discord.gateway import GUILDS
 from sandbox.discord.server import Discord, routes
 
 
@@ -91,3 +94,46 @@ async def until(condition, seconds=5.0):
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         await asyncio.sleep(0.005)
+
+
+PROPERTIES = {"os": "linux", "browser": "test", "device": "test"}
+
+
+class Socket:
+    """A client that speaks JSON and remembers the last sequence."""
+
+    def __init__(self, socket, decompress=None):
+        self.socket = socket
+        self.decompress = decompress
+        self.sequence = None
+
+    async def send(self, op, d=None):
+        await self.socket.send_json({"op": op, "d": d})
+
+    async def receive(self):
+        message = await self.socket.receive(timeout=3)
+        if message.type in {WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING}:
+            return self.socket.close_code
+        payload = msgspec.json.decode(self.decompress(message.data) if self.decompress else message.data)
+        self.sequence = payload["s"] or self.sequence
+        return payload
+
+    async def event(self, name):
+        while (payload := await self.receive())["t"] != name:
+            pass
+        return payload["d"]
+
+    async def identify(self, **changes):
+        await self.send(2, {"token": "t", "intents": GUILDS, "properties": PROPERTIES} | changes)
+
+    async def ready(self, **changes):
+        assert (await self.receive())["op"] == 10
+        await self.identify(**changes)
+        return await self.event("READY")
+
+
+@asynccontextmanager
+async def socket_to(server, query="v=10&encoding=json", decompress=None):
+    url = f"{server.base_url.replace('http', 'ws')}/gateway/?{query}"
+    async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
+        yield Socket(socket, decompress)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import importlib.util
+import logging
 import sys
 from contextlib import asynccontextmanager
 
@@ -130,13 +131,14 @@ async def use_everything(person):
     assert (await gamma.followup())["flags"] & 64
 
 
-async def test_hikari_uses_commands_components_and_modals():
+async def test_hikari_uses_commands_components_and_modals(caplog):
     async with standin(record=True) as server, running(server) as bot:
         assert bot.get_me().id == int(server.world.application_id)
         await use_everything(server.person("Mara"))
         await use_everything(server.person("Jonas", "dm"))
         assert server.unknown_requests == []
         assert {exchange.status // 100 for exchange in server.requests} == {2}
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_hikari_and_the_stand_in_speak_as_described(shared_specs):

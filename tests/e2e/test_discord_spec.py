@@ -316,9 +316,8 @@ async def read_everything(client, server):
     )
     await member.remove_roles(trader)
     await member.add_roles(trader)
-    await http.request(discord.http.Route("GET", "/gateway"))
-    await http.request(discord.http.Route("GET", "/oauth2/applications/@me"))
-    await http.request(discord.http.Route("GET", "/users/@me"))
+    for path in ("/gateway", "/gateway/bot", "/applications/@me", "/oauth2/applications/@me", "/users/@me"):
+        await http.request(discord.http.Route("GET", path))
     channel = await client.fetch_channel(int(mara.channel.id))
     sent = await channel.send("One", nonce="n-1", embed=discord.Embed(title="T"), file=picture(), view=Panel())
     await (await sent.reply("Two")).delete()

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import time
 
 import pytest
@@ -80,3 +81,42 @@ async def test_a_rate_limit_on_an_edit_is_waited_for(mara, sandbox):
 async def test_a_late_callback_is_logged_and_the_next_one_works(mara, sandbox):
     sandbox.discord.fault("expire_tokens")
     assert (await mara.command("quote", symbols="SPY").message())["content"].startswith("**SPY**")
+
+
+class Broken:
+    """A feed with a bug."""
+
+    name = "broken"
+
+    async def quotes(self, _symbols):
+        return 1 / 0
+
+
+async def test_an_unexpected_error_gets_a_reference_that_is_in_the_log(mara, product, monkeypatch, capsys):
+    monkeypatch.setattr(product.services.market, "_feeds", [Broken()])
+    answer = await mara.command("quote", symbols="XOM").message()
+    reference = re.search(r"Something broke on our side.*\*\*([0-9a-f]{8})\*\*", answer["content"])[1]
+    logged = capsys.readouterr()
+    line = next(line for line in (logged.out + logged.err).splitlines() if "unexpected error" in line)
+    assert reference in line
+    assert "ZeroDivisionError" in logged.out + logged.err
+    assert answer["flags"] & 64
+
+
+async def test_a_command_that_this_process_does_not_know_is_told(mara, sandbox):
+    stranger = {"id": "1", "name": "vanished", "type": 1, "description": "Gone", "options": []}
+    known = next(iter(sandbox.discord.commands.values()))
+    sandbox.discord.commands["1"] = {**known, **stranger}
+    answer = await mara.command("vanished").message()
+    del sandbox.discord.commands["1"]
+    assert "That command has just changed" in answer["content"]
+
+
+async def test_a_button_of_another_version_is_told(mara, sandbox):
+    answer = await mara.command("quote", symbols="SPY").message()
+    message = next(m for m in sandbox.discord.messages_in(mara.channel).values() if m.id == answer["id"])
+    message.wire["components"][0]["components"][0]["custom_id"] = "quote:of:another:version"
+    refusal = await mara.press(
+        {**answer, "components": message.wire["components"]}, "quote:of:another:version"
+    ).message()
+    assert "This button is from another version" in refusal["content"]

@@ -4,6 +4,7 @@ import asyncio
 import io
 import re
 import struct
+import time
 import zlib
 
 import discord
@@ -75,6 +76,15 @@ class QuoteButtons(discord.ui.View):
         await interaction.response.send_message(f"Only {select.values[0]}", ephemeral=True)
 
 
+class Layout(discord.ui.LayoutView):
+    box = discord.ui.Container(
+        discord.ui.Section("### SPY", "600.12", accessory=discord.ui.Button(label="More", custom_id="more")),
+        discord.ui.Separator(),
+        discord.ui.TextDisplay("**Range** 598 to 602"),
+        accent_colour=discord.Colour(0x16C79A),
+    )
+
+
 def bot():
     client = Client()
     tree = client.tree
@@ -111,6 +121,10 @@ def bot():
     async def echo(interaction: discord.Interaction, text: str, times: app_commands.Range[int, 1, 5] = 1):
         await interaction.response.send_message(" ".join([text] * times))
 
+    @tree.command(description="Show the newer components")
+    async def layout(interaction: discord.Interaction):
+        await interaction.response.send_message(view=Layout())
+
     @tree.command(description="Never answer")
     async def silence(_interaction: discord.Interaction):
         pass
@@ -138,10 +152,12 @@ async def visit(world, browser):
     """Open the page as someone in a fresh channel history; errors of the page fail the test."""
     contexts, errors = [], []
 
-    async def open_page(person="mara", channel="trading-floor", **options):
+    async def open_page(person="mara", channel="trading-floor", line=None, **options):
         context = await browser.new_context(**(options or DESKTOP), locale="en-US", timezone_id="UTC")
         context.set_default_timeout(5000)
         contexts.append(context)
+        if line:
+            await context.route_web_socket(re.compile("/sandbox/ws"), line.connect)
         page = await context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
@@ -175,11 +191,31 @@ async def overflow(page):
     return await page.evaluate("document.documentElement.scrollWidth - innerWidth")
 
 
+async def test_a_newcomer_gets_a_quote_a_picture_and_help(product, sandbox, browser):
+    page = await browser.new_page(**DESKTOP)
+    await page.goto(sandbox.url)
+    await page.get_by_role("button", name="/quote symbols:SPY").click()
+    await expect(last(page).get_by_role("button", name="Refresh")).to_be_visible()
+    await composer(page).focus()
+    await page.keyboard.type("/gamma symbol:SPX")
+    await page.keyboard.press("Enter")
+    picture = last(page).get_by_role("img", name="SPX").first
+    await expect(picture).to_be_visible()
+    assert await picture.evaluate("async (img) => { await img.decode(); return img.naturalWidth }") > 600
+    await last(page).get_by_role("button", name="0DTE").click()
+    await expect(last(page)).to_contain_text("0DTE")
+    await say(page, "/help")
+    await last(page).get_by_role("button", name="/status").click()
+    await page.keyboard.press("Enter")
+    await expect(last(page)).to_contain_text("Gateway")
+    await page.close()
+
+
 async def test_a_command_is_picked_filled_and_sent_with_the_keyboard(visit):
     page = await visit()
     await composer(page).focus()
     await page.keyboard.type("/")
-    await expect(page.get_by_role("option")).to_have_count(5)
+    await expect(page.get_by_role("option")).to_have_count(6)
     await page.keyboard.type("gam")
     await page.keyboard.press("Tab")
     await page.keyboard.type("etf")
@@ -375,18 +411,60 @@ async def test_silence_of_the_bot_is_said(visit):
     await expect(page.get_by_text("This interaction failed: The application did not respond")).to_be_visible()
 
 
+class Line:
+    """The way between page and sandbox, which can be cut."""
+
+    def __init__(self):
+        self.sockets, self.cut = [], False
+
+    def connect(self, socket):
+        self.sockets.append(socket)
+        if not self.cut:
+            socket.connect_to_server()
+
+    async def go(self):
+        self.cut = True
+        await asyncio.gather(*(socket.close() for socket in self.sockets))
+
+
 async def test_a_lost_line_is_said_and_mended(visit, world):
-    page = await visit()
+    line = Line()
+    page = await visit(line=line)
     await say(page, "before")
     await expect(last(page)).to_contain_text("before")
-    await page.context.set_offline(True)
-    await world.discord.pages.close()
-    await expect(page.get_by_role("status").filter(has_text="cannot be reached")).to_be_visible()
-    mara = world.discord.person("Mara")
-    await mara.command("echo", text="meanwhile").message()
-    await page.context.set_offline(False)
+    await line.go()
+    lost = page.get_by_role("status").filter(has_text="cannot be reached")
+    await expect(lost).to_be_visible()
+    await world.discord.person("Mara").command("echo", text="meanwhile").message()
+    line.cut = False
+    await asyncio.gather(*(socket.close() for socket in line.sockets))
     await expect(last(page)).to_contain_text("meanwhile", timeout=8000)
-    await expect(page.get_by_role("status").filter(has_text="cannot be reached")).to_be_hidden()
+    await expect(lost).to_be_hidden()
+
+
+async def test_an_absent_bot_is_said(visit, world):
+    page = await visit()
+    world.discord.pages.publish("BOT_PRESENCE", {"online": False})
+    await expect(page.get_by_role("status").filter(has_text="PulseEngine is offline")).to_be_visible()
+    world.discord.pages.publish("BOT_PRESENCE", {"online": True})
+    await expect(page.get_by_role("status").filter(has_text="PulseEngine is offline")).to_be_hidden()
+
+
+async def test_times_are_told_by_the_nearer_clock_in_the_words_of_the_reader(visit, world):
+    page = await visit("jonas")
+    await expect(page.get_by_test_id("market-time")).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
+    moments = (time.time() - 125, world.market.now().timestamp() + 125)
+    await say(page, " ".join(f"<t:{int(moment)}:R>" for moment in moments))
+    await expect(last(page).locator("time.timestamp").first).to_have_text("vor 2 Minuten")
+    await expect(last(page).locator("time.timestamp").last).to_have_text("in 2 Minuten")
+
+
+async def test_newer_components_are_shown(visit):
+    page = await visit()
+    await say(page, "/layout")
+    await expect(last(page).get_by_role("heading", name="SPY")).to_be_visible()
+    await expect(last(page).get_by_role("button", name="More")).to_be_visible()
+    await expect(last(page).locator("strong")).to_have_text("Range")
 
 
 async def test_the_world_panel_moves_the_market(visit, world):
@@ -396,10 +474,12 @@ async def test_the_world_panel_moves_the_market(visit, world):
     await panel.get_by_role("button", name="Pause the clock").click()
     await expect(panel.get_by_role("button", name="Let the clock run")).to_be_visible()
     assert world.market.clock.paused
-    before = world.market.price("SPY", world.market.now().timestamp())
+    before = float(world.market.price("SPY", world.market.now().timestamp()))
+    price = panel.get_by_role("listitem").filter(has=page.get_by_text("SPY", exact=True)).locator(".price")
+    await expect(price).to_have_text(f"{before:.2f}")
     await panel.get_by_role("button", name="Move SPY +1 %").click()
-    row = panel.get_by_role("listitem").filter(has=page.get_by_text("SPY", exact=True))
-    await expect(row).to_contain_text(f"{float(before) * 1.01:.1f}"[:-1])
+    await expect(price).not_to_have_text(f"{before:.2f}")
+    assert float(await price.inner_text()) == pytest.approx(before * 1.01, abs=0.02)
     await panel.get_by_role("button", name="To the close").click()
     await expect(panel.get_by_text("After hours").or_(panel.get_by_text("Market closed"))).to_be_visible()
     await panel.get_by_text("Faults", exact=True).click()

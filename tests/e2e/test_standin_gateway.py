@@ -2,58 +2,13 @@
 
 import asyncio
 import zlib
-from contextlib import asynccontextmanager
 
 import aiohttp
-import msgspec
 import pytest
 import zstandard
-from aiohttp import WSMsgType
-from standin import standin, until
+from standin import PROPERTIES, socket_to, standin, until
 
 from sandbox.discord.gateway import DIRECT_MESSAGES, GUILD_MESSAGES, GUILDS, MESSAGE_CONTENT
-
-PROPERTIES = {"os": "linux", "browser": "test", "device": "test"}
-
-
-class Socket:
-    """A client that speaks JSON and remembers the last sequence."""
-
-    def __init__(self, socket, decompress=None):
-        self.socket = socket
-        self.decompress = decompress
-        self.sequence = None
-
-    async def send(self, op, d=None):
-        await self.socket.send_json({"op": op, "d": d})
-
-    async def receive(self):
-        message = await self.socket.receive(timeout=3)
-        if message.type in {WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING}:
-            return self.socket.close_code
-        payload = msgspec.json.decode(self.decompress(message.data) if self.decompress else message.data)
-        self.sequence = payload["s"] or self.sequence
-        return payload
-
-    async def event(self, name):
-        while (payload := await self.receive())["t"] != name:
-            pass
-        return payload["d"]
-
-    async def identify(self, **changes):
-        await self.send(2, {"token": "t", "intents": GUILDS, "properties": PROPERTIES} | changes)
-
-    async def ready(self, **changes):
-        assert (await self.receive())["op"] == 10
-        await self.identify(**changes)
-        return await self.event("READY")
-
-
-@asynccontextmanager
-async def socket_to(server, query="v=10&encoding=json", decompress=None):
-    url = f"{server.base_url.replace('http', 'ws')}/gateway/?{query}"
-    async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
-        yield Socket(socket, decompress)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +87,7 @@ async def test_etf_and_other_versions_are_refused(server):
 
 
 async def test_a_silent_connection_is_given_up(server):
-    server.gateway.heartbeat_s = 0.05
+    server.gateway.heartbeat_s = 0.2
     try:
         async with socket_to(server) as socket:
             await socket.ready()

@@ -5,8 +5,7 @@ import json
 
 import aiohttp
 import pytest
-from standin import standin
-from test_standin_gateway import socket_to
+from standin import socket_to, standin
 
 from sandbox.discord.rules import FILE_BYTES, Refusal
 from sandbox.discord.world import GROUP_DM, Channel

@@ -1,0 +1,82 @@
+"""The facts of the gamma picture in words: its alternative text, and the figures and phrases written on it."""
+
+from datetime import date
+
+import numpy as np
+
+from services.clock import NEW_YORK
+from services.gamma import Expiry, Gamma, Mode
+
+_FILTERS = {Expiry.ZERO_DTE: "0DTE", Expiry.WEEK: "this week", Expiry.OPEX: "OPEX"}
+
+
+def alt_text(gamma: Gamma) -> str:
+    """Tell the picture's facts in at most 1,024 characters, for readers who hear it."""
+    g = gamma
+    moment = g.as_of.astimezone(NEW_YORK)
+    sign = "positive" if g.total >= 0 else "negative"
+    facts = [
+        f"Gamma exposure of {g.symbol} by strike on {_day(moment)} at {moment:%H:%M} ET, {expiries(g)}.",
+        f"Spot {g.spot:,.2f}.",
+        f"Net {money(g.total, signed=True)} per 1% move: {sign} gamma; gross {money(g.gross)}.",
+        *(
+            f"{name} {strike(wall)} ({money(net_at(g, wall))} net)."
+            for name, wall in (("Call wall", g.call_wall), ("Put wall", g.put_wall))
+            if wall is not None
+        ),
+        "No flip." if g.flip is None else f"Gamma flip {g.flip:,.2f}, {distance(g.flip, g.spot)} from spot.",
+    ]
+    if g.expected_move:
+        facts.append(f"Expected move ±{g.expected_move:,.2f} by {_day(g.expiries[0])}.")
+    return f"{' '.join(facts)} {'; '.join(provenance(g))}."[:1024]
+
+
+def money(dollars: float, *, signed: bool = False, short: bool = False) -> str:
+    """Write dollars with three digits and K, M, B or T; `short` drops zeros behind the point."""
+    size = abs(dollars)
+    power = next((power for power in (4, 3, 2, 1) if size >= 0.9995 * 1000**power), 0)
+    value = size / 1000**power
+    figure = f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
+    if short and "." in figure:
+        figure = figure.rstrip("0").rstrip(".")
+    sign = "−" if dollars < 0 else "+" if signed else ""
+    return f"{sign}${figure}{('', 'K', 'M', 'B', 'T')[power]}"
+
+
+def strike(price: float) -> str:
+    """Write a strike with thousands separators and no needless zeros."""
+    return f"{price:,.2f}".rstrip("0").rstrip(".")
+
+
+def provenance(gamma: Gamma) -> list[str]:
+    g = gamma
+    dated = f"open interest of {_day(g.open_interest_date)}" if g.open_interest_date else "open interest undated"
+    mode = [] if g.mode is Mode.OURS else [f"{g.mode} definitions"]
+    known = f"{g.coverage:.1%} of it with IV"
+    return [*mode, "Dealers long calls, short puts", dated, known, f"IV {g.iv_source}", g.source]
+
+
+def moment(gamma: Gamma) -> str:
+    moment = gamma.as_of.astimezone(NEW_YORK)
+    return f"{moment.day} {moment:%b %H:%M} ET"
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%b %Y}"
+
+
+def expiries(gamma: Gamma) -> str:
+    days = gamma.expiries
+    count = f"{len(days)} expiries" if len(days) != 1 else f"expiry {days[0].day} {days[0]:%b}"
+    name = _FILTERS.get(gamma.expiry) if isinstance(gamma.expiry, Expiry) else None
+    return f"{name} · {count}" if name else count
+
+
+def distance(price: float, spot: float) -> str:
+    share = price / spot - 1
+    return f"{share:+.{1 if abs(share) >= 0.001 else 2}%}".replace("-", "−")
+
+
+def net_at(gamma: Gamma, price: float) -> float:
+    at = int(np.argmin(np.abs(gamma.strikes - price)))
+    return float(gamma.call_gex[at] + gamma.put_gex[at])

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -19,6 +19,8 @@ from services.wiring import Services
 REMEMBERED_INTERACTIONS = 10_000
 LONGEST_PAUSE_S = 30.0
 CLAIMED_WITHIN_S = 0.5
+PACE_WINDOW_S = 30.0
+FREE_CONNECTIONS = 5
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +46,21 @@ class FirstTime:
         if len(self._seen) > self._most:
             self._seen.popitem(last=False)
         return True
+
+
+class Pace:
+    """Slows connections down when they follow each other, because discord.py resumes a closed one at once, for ever."""
+
+    def __init__(self, free: int) -> None:
+        self._free = free
+        self._recent: deque[float] = deque()
+
+    def __call__(self, now: float) -> float:
+        """Return the seconds to wait before connecting at `now`: none for the first `free` within half a minute."""
+        while self._recent and now - self._recent[0] > PACE_WINDOW_S:
+            self._recent.popleft()
+        self._recent.append(now)
+        return 0.0 if len(self._recent) <= self._free else pause(len(self._recent) - self._free)
 
 
 class PulseBot(discord.AutoShardedClient):
@@ -86,6 +103,13 @@ class PulseBot(discord.AutoShardedClient):
             self.tree.add_command(command)
         self.add_dynamic_items(*buttons)
         self._unclaimed = unclaimed
+        self._connect = self.http.ws_connect
+        self._pace = Pace(FREE_CONNECTIONS * len(settings.shard_ids or (0,)))
+        self.http.ws_connect = self._connect_paced  # type: ignore[method-assign] # the one place that every connection passes
+
+    async def _connect_paced(self, url: str, *, compress: int = 0) -> aiohttp.ClientWebSocketResponse:
+        await asyncio.sleep(self._pace(asyncio.get_running_loop().time()))
+        return await self._connect(url, compress=compress)
 
     async def setup_hook(self) -> None:
         """Register the commands before the first event arrives."""
@@ -101,10 +125,10 @@ class PulseBot(discord.AutoShardedClient):
                 await self._unclaimed(interaction)
 
     async def on_ready(self) -> None:
-        self._tell(ok=True, detail=f"connected to {len(self.guilds)} servers")
+        self._tell(ok=True, detail=f"connected, {len(self.guilds)} server{'' if len(self.guilds) == 1 else 's'}")
 
     async def on_resumed(self) -> None:
-        self._tell(ok=True, detail=f"connected to {len(self.guilds)} servers")
+        self._tell(ok=True, detail=f"connected, {len(self.guilds)} server{'' if len(self.guilds) == 1 else 's'}")
 
     async def on_disconnect(self) -> None:
         if not self.is_closed():

@@ -7,11 +7,11 @@ from babel import Locale
 
 from bot import numbers
 from bot.numbers import moment
+from services.charts import Picture
 from services.clock import Phase, Session
 from services.feeds.base import Quote
 from services.gamma import Expiry, Gamma
 from services.health import Part
-from services.levels import Picture
 from services.market import Board, FeedHealth, Line
 
 GREEN = discord.Colour(0x16C79A)

@@ -9,15 +9,16 @@ from bot import embeds
 from bot.numbers import locale_of
 from bot.replies import Attachment, Interaction, Reply, answer
 from db.models import Theme
-from services.charts import alt_text
+from services.charts import Picture
 from services.gamma import Expiry
-from services.levels import Picture
+from services.gamma_words import alt_text
 from services.market import Board
 
 # discord.py types these methods for any client; ours is the only one there is.
 Pressed = discord.Interaction[Any]
 
 MOST_GAMMA_BUTTONS = 4
+LONGEST_CUSTOM_ID = 100
 FILTERS = {Expiry.ZERO_DTE: "0DTE", Expiry.WEEK: "Week", Expiry.OPEX: "OPEX", Expiry.ALL: "All"}
 
 _SYMBOL = r"[A-Z][A-Z0-9.]{0,8}"
@@ -105,10 +106,17 @@ async def gamma(interaction: Interaction, symbol: str, expiry: Expiry, theme: Th
 def _quote_buttons(board: Board) -> discord.ui.View:
     found = [line.quote.symbol for line in board.lines]
     view = discord.ui.View(timeout=None)
-    view.add_item(RefreshQuotes(",".join(found)))
+    view.add_item(RefreshQuotes(_fitting(found)))
     for symbol in found[:MOST_GAMMA_BUTTONS]:
         view.add_item(OpenGamma(symbol, "Gamma" if len(found) == 1 else f"Gamma {symbol}"))
     return view
+
+
+def _fitting(symbols: list[str]) -> str:
+    """Join symbols as far as a custom id has room; only ten unusually long ones do not fit."""
+    while len(joined := ",".join(symbols)) > LONGEST_CUSTOM_ID - len("quote:refresh:"):
+        symbols = symbols[:-1]
+    return joined
 
 
 def _gamma_buttons(picture: Picture, expiry: Expiry, theme: Theme) -> discord.ui.View:

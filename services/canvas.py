@@ -1,14 +1,15 @@
-"""A canvas in pixels on matplotlib's Agg renderer, without the artists above it: text in Inter and antialiased shapes."""
+"""Shapes and text in Inter, drawn by matplotlib's Agg renderer without the slower artists above it."""
 
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
+from math import ceil
 from pathlib import Path as FilePath
 from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.backend_bases import GraphicsContextBase
+from matplotlib.backend_bases import GraphicsContextBase, RendererBase
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgba
 from matplotlib.font_manager import FontProperties, get_font
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 _FONTS = FilePath(__file__).parent / "fonts"
 _DPI = 72  # makes matplotlib's points pixels
+_ACCURATE = 256  # widths are measured at this size
 
 Edges = float | NDArray[np.float64]
 
@@ -47,24 +49,19 @@ class Font(NamedTuple):
 
     def width(self, words: str) -> float:
         """Return the advance of one line of text in pixels."""
-        return _advance(self, words)
+        return self.size * _advance(words, self.weight)
 
 
 class Canvas:
-    """The pixels of one picture; x runs right and y down, colours are `#rrggbb`."""
+    """One picture in `pixels` (height × width × RGBA, opaque); x runs right and y down, colours are `#rrggbb`."""
 
     def __init__(self, width: int, height: int, background: str) -> None:
         self.width, self.height = width, height
-        # Hinting moves glyphs to whole pixels, which spaces them unevenly.
-        mpl.rcParams["text.hinting"] = "no_hinting"
-        self._renderer = RendererAgg(width, height, _DPI)
+        agg = RendererAgg(width, height, _DPI)  # type: ignore[no-untyped-call]  # its base class is typed
+        self._renderer: RendererBase = agg
+        self.pixels: NDArray[np.uint8] = np.asarray(agg.buffer_rgba())  # type: ignore[no-untyped-call]
         self._down = Affine2D().scale(1, -1).translate(0, height)
         self.box(0, 0, width, height, background)
-
-    @property
-    def pixels(self) -> NDArray[np.uint8]:
-        """The pixels as drawn so far (height × width × RGBA, opaque)."""
-        return np.asarray(self._renderer.buffer_rgba())
 
     def box(self, left: Edges, top: Edges, right: Edges, bottom: Edges, colour: str, opacity: float = 1.0) -> None:
         """Fill a rectangle, or one for each row of equally long edges; none where edges pass each other.
@@ -101,9 +98,15 @@ class Canvas:
     def text(self, x: float, y: float, words: str, font: Font, colour: str, align: Align = Align.LEFT) -> None:
         """Write one line with its baseline on `y`."""
         back = {Align.LEFT: 0.0, Align.CENTRE: 0.5, Align.RIGHT: 1.0}[align] * font.width(words)
-        self._renderer.draw_text(self._pen(colour), round(x - back), round(y), words, _properties(font), 0)
+        cover = _ink(words, font)
+        picture = np.empty((*cover.shape, 4), np.uint8)
+        picture[..., :3] = tuple(bytes.fromhex(colour[1:]))
+        picture[..., 3] = cover
+        # Agg counts an image's rows upwards.
+        bottom = self.height - round(y) - font.size
+        self._renderer.draw_image(self._renderer.new_gc(), round(x - back) - font.size, bottom, picture[::-1])
 
-    def _pen(self, colour: str = "#000000", width: float = 0.0) -> GraphicsContextBase:
+    def _pen(self, colour: str = "#000000", width: float = 0) -> GraphicsContextBase:
         pen = self._renderer.new_gc()
         pen.set_foreground(colour)
         pen.set_linewidth(width)
@@ -112,14 +115,24 @@ class Canvas:
         return pen
 
 
-@lru_cache(32)
-def _properties(font: Font) -> FontProperties:
-    return FontProperties(fname=_FONTS / f"Inter-{font.weight}.otf", size=font.size)
-
-
 @lru_cache(1024)
-def _advance(font: Font, words: str) -> float:
-    face = get_font(_FONTS / f"Inter-{font.weight}.otf")
-    face.set_size(font.size, _DPI)
+def _advance(words: str, weight: Weight) -> float:
+    """Width at a size of one pixel; without hinting it grows in proportion."""
+    face = get_font(_file(weight))
+    face.set_size(_ACCURATE, _DPI)
     face.set_text(words, flags=LoadFlags.NO_HINTING)
-    return face.get_width_height()[0] / 64
+    return face.get_width_height()[0] / 64 / _ACCURATE
+
+
+@lru_cache(256)  # a glyph takes 30 µs, and most words come again
+def _ink(words: str, font: Font) -> NDArray[np.uint8]:
+    """How much of each pixel the words cover, out of 255; they start `font.size` from the left, bottom and top."""
+    agg = RendererAgg(ceil(font.width(words)) + 2 * font.size, 2 * font.size, _DPI)  # type: ignore[no-untyped-call]
+    mpl.rcParams["text.hinting"] = "no_hinting"  # hinted glyphs stand on whole pixels, so their spacing is uneven
+    properties = FontProperties(fname=_file(font.weight), size=font.size)
+    agg.draw_text(agg.new_gc(), font.size, font.size, words, properties, 0)  # type: ignore[no-untyped-call]
+    return np.asarray(agg.buffer_rgba())[..., 3].copy()  # type: ignore[no-untyped-call]
+
+
+def _file(weight: Weight) -> FilePath:
+    return _FONTS / f"Inter-{weight}.otf"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import floor, log10
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from services.gamma import Gamma
 
 Floats = NDArray[np.float64]
+Number = TypeVar("Number", float, Floats)
 
 _THINNEST_PITCH = 5.0  # strikes closer together than this many pixels share one bar
 _LONGEST_IN_NETS = 2.5  # a call or put bar is cut at this many of the longest net bar
@@ -90,7 +91,7 @@ class Frame:
         prices, values = _smooth_profile(self.gamma, *self.window)
         zero, _ = self.scale
         pixels = self._fit(zero, -values.min(initial=0), values.max(initial=0), 30 * self.unit)
-        return np.array([(zero + value * pixels, self.y(price)) for price, value in zip(prices, values, strict=True)])
+        return np.column_stack((zero + values * pixels, self.y(prices)))
 
     @cached_property
     def band(self) -> tuple[float, float]:
@@ -99,13 +100,13 @@ class Frame:
         move = g.expected_move or 0.0
         return max(self.y(g.spot + move), self.top), min(self.y(g.spot - move), self.bottom)
 
-    def y(self, price: float) -> float:
-        """Return the row of a price."""
+    def y(self, price: Number) -> Number:
+        """Return the row of a price, or of each."""
         low, high = self.window
         return self.bottom - (price - low) / (high - low) * (self.bottom - self.top)
 
-    def x(self, dollars: float) -> float:
-        """Return the column of an exposure."""
+    def x(self, dollars: Number) -> Number:
+        """Return the column of an exposure, or of each."""
         zero, pixels = self.scale
         return zero + dollars * pixels
 
@@ -115,14 +116,13 @@ class Frame:
 
     def clutter(self, x: float, y: float, width: float, half: float, lines: Sequence[float]) -> float:
         """Rate what a label at `x`, `y` ± `half` would cover: pixels of bars, and dearer, the curve and `lines`."""
-        covered = sum(
-            max(min(self.x(call), x + width) - max(self.x(put), x), 0.0)
-            for price, call, put in zip(self.bars.strikes, self.bars.calls, self.bars.puts, strict=True)
-            if abs(self.y(price) - y) < half + self.half_bar
-        )
+        near = np.abs(self.y(self.bars.strikes) - y) < half + self.half_bar
+        starts, ends = np.maximum(self.x(self.bars.puts), x), np.minimum(self.x(self.bars.calls), x + width)
+        covered = float(np.maximum(ends - starts, 0)[near].sum())
         crossed = sum(abs(line - y) < half for line in lines)
-        curved = any(abs(row - y) < half and x < column < x + width for column, row in self.curve)
-        return covered + width * (3 * crossed + 2 * curved)
+        columns, rows = self.curve.T
+        curved = np.any((np.abs(rows - y) < half) & (x < columns) & (columns < x + width))
+        return covered + width * (3 * crossed + 2 * bool(curved))
 
     def _fit(self, zero: float, puts: float, calls: float, margin: float) -> float:
         rooms = [(zero - self.left - margin, puts), (self.right - zero - margin, calls)]

@@ -10,9 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from db.models import Theme
-from services.charts import LANDSCAPE, gamma_picture
-from services.gamma import Gamma
+from services import charts
 
 T = TypeVar("T")
 
@@ -27,10 +25,6 @@ class ChartPool:
     async def start(self) -> None:
         """Have one worker ready before the first picture is asked for."""
         await self.run(os.getpid)
-
-    async def render(self, gamma: Gamma, theme: Theme = Theme.DARK, size: tuple[int, int] = LANDSCAPE) -> bytes:
-        """Return the gamma picture as PNG, drawn in a worker."""
-        return await self.run(gamma_picture, gamma, theme, size)
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
         """Return `work(*arguments)` from a worker; `work` is a module's function, and repeated once if its worker dies.
@@ -64,6 +58,7 @@ def _submit(executor: ProcessPoolExecutor, work: Callable[..., T], *arguments: o
 
 def _prepare() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    charts.load()
 
 
 def _end_with_parent() -> None:

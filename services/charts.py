@@ -1,339 +1,41 @@
-"""The gamma picture: exposure by strike with the levels that matter, and the same facts in words."""
+"""The pictures that can be asked for, drawn where matplotlib is: in the workers, never in the process of the bot."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
-
-import numpy as np
 
 from db.models import Theme
-from services.canvas import Align, Canvas, Font, Weight
-from services.chart_frame import Frame, round_number, round_prices, spread
-from services.clock import NEW_YORK
-from services.gamma import Expiry, Gamma, Mode
+from services.feeds.base import Chain
+from services.gamma import Expiry, Gamma, analyze
 
 LANDSCAPE = (1200, 800)
 PORTRAIT = (1080, 1350)
 
-_FILTERS = {Expiry.ZERO_DTE: "0DTE", Expiry.WEEK: "this week", Expiry.OPEX: "OPEX"}
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The facts and their drawing (PNG)."""
+
+    gamma: Gamma
+    png: bytes
 
 
-class Palette(NamedTuple):
-    """The colours of a theme; `ink` stands on the coloured tags, `paper` on the tag of spot."""
-
-    background: str
-    text: str
-    muted: str
-    grid: str
-    band: str
-    positive: str
-    negative: str
-    flip: str
-    spot: str
-    profile: str
-    ink: str
-    paper: str
-
-
-_DARK = Palette(
-    background="#0B0F17",
-    text="#F5F7FA",
-    muted="#9AA3B2",
-    grid="#1E2533",
-    band="#151E2F",
-    positive="#16C79A",
-    negative="#F6465D",
-    flip="#FFB020",
-    spot="#FFFFFF",
-    profile="#7AA2FF",
-    ink="#0B0F17",
-    paper="#0B0F17",
-)
-PALETTES = {
-    Theme.DARK: _DARK,
-    Theme.LIGHT: Palette(
-        background="#FFFFFF",
-        text="#101828",
-        muted="#5B6678",
-        grid="#E4E8EF",
-        band="#EEF3FF",
-        positive="#0FA37F",
-        negative="#E5384F",
-        flip="#E08E00",
-        spot="#101828",
-        profile="#2F5FE0",
-        ink="#0B0F17",
-        paper="#FFFFFF",
-    ),
-    Theme.COLOUR_BLIND: _DARK._replace(positive="#4DA3FF", negative="#FF8A1F", flip="#F5E960", profile="#D9B3E6"),
-}
-
-
-@dataclass(frozen=True)
-class Level:
-    """A price with a line and a tag; `ink` is the colour of the tag's text, `note` stands beside the figure."""
-
-    name: str
-    price: float
-    figure: str
-    colour: str
-    ink: str
-    note: str = ""
+def draw(chain: Chain, expiry: Expiry | date, theme: Theme) -> Picture:
+    """Analyse and draw; some 50 ms of pure computing, so never on the event loop."""
+    gamma = analyze(chain, expiry=expiry)
+    return Picture(gamma, gamma_picture(gamma, theme))
 
 
 def gamma_picture(gamma: Gamma, theme: Theme = Theme.DARK, size: tuple[int, int] = LANDSCAPE) -> bytes:
     """Draw the gamma picture as PNG of `size` (width × height in pixels); text and margins scale with it."""
-    canvas = Canvas(*size, PALETTES[theme].background)
-    draw_gamma(canvas, gamma, PALETTES[theme])
-    return canvas.png()
+    return load()(gamma, theme, size)
 
 
-def draw_gamma(canvas: Canvas, gamma: Gamma, palette: Palette) -> Frame:
-    """Draw the gamma picture on `canvas` and return where things stand."""
-    unit = min(canvas.width / 1080, canvas.height / 800)
-    note, labels = Font(round(21 * unit)), Font(round(28 * unit))
-    lines = _wrapped(_provenance(gamma), note, canvas.width - 76 * unit)
-    left = 54 * unit + max(labels.width(f"{gamma.spot:,.0f}"), 64 * unit)
-    bottom = canvas.height - (73 + 28 * len(lines)) * unit
-    frame = Frame(gamma, unit, left, 158 * unit, canvas.width - 284 * unit, bottom)
-    drawing = _Drawing(canvas, frame, palette)
-    drawing.headline()
-    drawing.grid(labels)
-    drawing.bars()
-    drawing.curve()
-    drawing.levels()
-    drawing.axis()
-    for number, line in enumerate(reversed(lines)):
-        canvas.text(38 * unit, canvas.height - (22 + 28 * number) * unit, line, note, palette.muted)
-    return frame
+def load() -> Callable[[Gamma, Theme, tuple[int, int]], bytes]:
+    """Import what draws, once per process: some 0.2 s and 25 MB."""
+    # Without a writable HOME matplotlib keeps its list of fonts in a temporary folder, which is fine and no news.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    from services.gamma_chart import gamma_png  # noqa: PLC0415 - brings matplotlib, which only workers need
 
-
-def alt_text(gamma: Gamma) -> str:
-    """Tell the picture's facts in at most 1,024 characters, for readers who hear it."""
-    g = gamma
-    moment = g.as_of.astimezone(NEW_YORK)
-    sign = "positive" if g.total >= 0 else "negative"
-    facts = [
-        f"Gamma exposure of {g.symbol} by strike on {_day(moment)} at {moment:%H:%M} ET, {_expiries(g)}.",
-        f"Spot {g.spot:,.2f}.",
-        f"Net {money(g.total, signed=True)} per 1% move: {sign} gamma; gross {money(g.gross)}.",
-        *(
-            f"{name} {strike(wall)} ({money(_net_at(g, wall))} net)."
-            for name, wall in (("Call wall", g.call_wall), ("Put wall", g.put_wall))
-            if wall is not None
-        ),
-        "No flip." if g.flip is None else f"Gamma flip {g.flip:,.2f}, {_distance(g.flip, g.spot)} from spot.",
-    ]
-    if g.expected_move:
-        facts.append(f"Expected move ±{g.expected_move:,.2f} by {_day(g.expiries[0])}.")
-    return f"{' '.join(facts)} {'; '.join(_provenance(g))}."[:1024]
-
-
-def money(dollars: float, *, signed: bool = False, short: bool = False) -> str:
-    """Write dollars with three digits and K, M, B or T; `short` drops zeros behind the point."""
-    size = abs(dollars)
-    power = next((power for power in (4, 3, 2, 1) if size >= 0.9995 * 1000**power), 0)
-    value = size / 1000**power
-    figure = f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
-    if short and "." in figure:
-        figure = figure.rstrip("0").rstrip(".")
-    sign = "−" if dollars < 0 else "+" if signed else ""
-    return f"{sign}${figure}{('', 'K', 'M', 'B', 'T')[power]}"
-
-
-def strike(price: float) -> str:
-    """Write a strike with thousands separators and no needless zeros."""
-    return f"{price:,.2f}".rstrip("0").rstrip(".")
-
-
-class _Drawing:
-    def __init__(self, canvas: Canvas, frame: Frame, palette: Palette) -> None:
-        self.canvas, self.frame, self.palette = canvas, frame, palette
-        self.gamma, self.unit = frame.gamma, frame.unit
-
-    def font(self, size: float, weight: Weight = Weight.MEDIUM) -> Font:
-        return Font(round(size * self.unit), weight)
-
-    def headline(self) -> None:
-        g, p, u = self.gamma, self.palette, self.unit
-        right = self.canvas.width - 36 * u
-        title, price = self.font(60, Weight.BOLD), self.font(42, Weight.SEMI_BOLD)
-        self.canvas.text(36 * u, 87 * u, g.symbol, title, p.text)
-        self.canvas.text(54 * u + title.width(g.symbol), 87 * u, f"{g.spot:,.2f}", price, p.muted)
-        sign, colour = ("positive", p.positive) if g.total >= 0 else ("negative", p.negative)
-        self.canvas.text(right, 87 * u, money(g.total, signed=True), title, colour, Align.RIGHT)
-        bars = self.frame.bars
-        what = f"Gamma per {strike(bars.step)} pts" if bars.binned else "Gamma by strike"
-        line, words = f"{what} · {_moment(g)} · {_expiries(g)}", f"{sign} gamma · net per 1% move"
-        sizes = [self.font(size) for size in (27, 26, 25, 24, 23, 22, 21)]
-        room = right - 74 * u
-        font = next((font for font in sizes if font.width(line) + font.width(words) <= room), sizes[-1])
-        self.canvas.text(38 * u, 132 * u, line, font, p.muted)
-        self.canvas.text(right, 132 * u, words, font, p.muted, Align.RIGHT)
-
-    def grid(self, labels: Font) -> None:
-        f, p, u = self.frame, self.palette, self.unit
-        if self.gamma.expected_move:
-            self.canvas.box(f.left, f.band[0], f.right, f.band[1], p.band)
-        for price in round_prices(*f.window):
-            y = f.y(price)
-            if f.holds(y, 4 * u):
-                self.canvas.box(f.left, y - 0.75 * u, f.right, y + 0.75 * u, p.grid)
-                self.canvas.text(f.left - 16 * u, y + 10 * u, strike(price), labels, p.muted, Align.RIGHT)
-
-    def bars(self) -> None:
-        f, p, zero = self.frame, self.palette, self.frame.x(0)
-        half = f.half_bar
-        for price, call, put in zip(f.bars.strikes, f.bars.calls, f.bars.puts, strict=True):
-            top, bottom = max(f.y(price) - half, f.top), min(f.y(price) + half, f.bottom)
-            self.canvas.box(zero, top, min(f.x(call), f.right), bottom, p.positive, 0.28)
-            self.canvas.box(max(f.x(put), f.left), top, zero, bottom, p.negative, 0.28)
-            left, right = sorted((zero, f.x(call + put)))
-            self.canvas.box(left, top, right, bottom, p.positive if call + put > 0 else p.negative)
-            if f.x(put) < f.left:
-                self.cut(f.left + 6 * self.unit, top, bottom)
-            if f.x(call) > f.right:
-                self.cut(f.right - 15 * self.unit, top, bottom)
-        self.canvas.box(zero - 1, f.top, zero + 1, f.bottom, p.muted, 0.6)
-
-    def cut(self, x: float, top: float, bottom: float) -> None:
-        for slit in (x, x + 6 * self.unit):
-            self.canvas.box(slit, top, slit + 3 * self.unit, bottom, self.palette.background)
-
-    def curve(self) -> None:
-        if len(self.frame.curve):
-            self.canvas.polyline(self.frame.curve, 3.5 * self.unit, self.palette.profile)
-
-    def levels(self) -> None:
-        g, p = self.gamma, self.palette
-        spot = f"{g.spot:,.2f}" if g.spot < 10_000 else f"{g.spot:,.1f}"
-        levels = [Level("SPOT", g.spot, spot, p.spot, p.paper)]
-        if g.flip is not None:
-            flip = f"{g.flip:,.2f}" if g.flip < 1000 else f"{g.flip:,.1f}"
-            levels.append(Level("GAMMA FLIP", g.flip, flip, p.flip, p.ink, _distance(g.flip, g.spot)))
-        for name, wall, colour in (("CALL WALL", g.call_wall, p.positive), ("PUT WALL", g.put_wall, p.negative)):
-            if wall is not None:
-                levels.append(Level(name, wall, strike(wall), colour, p.ink, money(_net_at(g, wall))))
-        levels.sort(key=lambda level: -level.price)
-        shown = [level for level in levels if self.frame.window[0] <= level.price <= self.frame.window[1]]
-        for level in shown:
-            self.line(level)
-        if g.expected_move:
-            self.expected_move(g.expected_move, shown)
-        self.tags(levels)
-
-    def line(self, level: Level) -> None:
-        f, u = self.frame, self.unit
-        y, width, dash = f.y(level.price), 2.5 * u, round(12 * u)
-        if level.name == "SPOT":
-            self.canvas.box(f.left, y - width / 2, f.right, y + width / 2, level.colour)
-        else:
-            # Walls on one strike alternate their dashes.
-            phase = dash if level.name == "PUT WALL" else 0
-            self.canvas.dashes(f.left, f.right, y, width, level.colour, dash=dash, gap=dash, phase=phase)
-
-    def expected_move(self, move: float, levels: Sequence[Level]) -> None:
-        f, u, font = self.frame, self.unit, self.font(22, Weight.SEMI_BOLD)
-        words = f"exp. move ±{move:,.2f}" if move < 1000 else f"exp. move ±{move:,.0f}"
-        width = font.width(words) + 12 * u
-        top, bottom = f.band
-        rows = [y for y in (bottom - 18 * u, top + 18 * u, bottom + 18 * u, top - 18 * u) if f.holds(y, 14 * u)]
-        places = [(x, y) for y in rows for x in (f.left + 4 * u, f.right - 4 * u - width)]
-        lines = [f.y(level.price) for level in levels]
-        x, y = min(places, key=lambda place: f.clutter(place[0], place[1], width, 15 * u, lines))
-        self.canvas.box(x, y - 13 * u, x + width, y + 13 * u, self.palette.band, 0.8)
-        self.canvas.text(x + 6 * u, y + 8 * u, words, font, self.palette.profile)
-
-    def tags(self, levels: Sequence[Level]) -> None:
-        f, u, note = self.frame, self.unit, self.font(21)
-        height, gap = round(72 * u), round(8 * u)
-        free = f.bottom if self.gamma.flip is not None else f.bottom - 40 * u
-        tops = spread([f.y(level.price) - height / 2 for level in levels], height + gap, f.top, free - height)
-        sizes = [self.font(size, Weight.BOLD) for size in (35, 32, 29, 26, 23, 21)]
-        rooms = [(level.figure, 188 * u - note.width(level.note)) for level in levels]
-        figures = next((font for font in sizes if all(font.width(words) <= room for words, room in rooms)), sizes[-1])
-        for level, top in zip(levels, tops, strict=True):
-            self.tag(level, round(top), height, figures)
-        if self.gamma.flip is None:
-            words = self.font(22, Weight.SEMI_BOLD)
-            self.canvas.text(f.right + 34 * u, f.bottom - 4 * u, "no flip", words, self.palette.flip)
-
-    def tag(self, level: Level, top: int, height: int, figures: Font) -> None:
-        f, u, c = self.frame, self.unit, self.canvas
-        left, width = round(f.right + 34 * u), round(226 * u)
-        arrow = " ↓" if level.price < f.window[0] else " ↑" if level.price > f.window[1] else ""
-        if not arrow:
-            y, middle = f.y(level.price), top + height / 2
-            c.polyline(np.array([(f.right, y), (f.right + 16 * u, middle), (left, middle)]), 2.5 * u, level.colour)
-        c.rounded_box(left, top, width, height, round(8 * u), level.colour)
-        c.text(left + 14 * u, top + 25 * u, level.name + arrow, self.font(21, Weight.SEMI_BOLD), level.ink)
-        c.text(left + 14 * u, top + 61 * u, level.figure, figures, level.ink)
-        c.text(left + width - 14 * u, top + 61 * u, level.note, self.font(21), level.ink, Align.RIGHT)
-
-    def axis(self) -> None:
-        f, u, p = self.frame, self.unit, self.palette
-        ends, font, y, zero = self.font(23, Weight.BOLD), self.font(24), f.bottom + 34 * u, f.x(0)
-        self.canvas.text(f.left + 8 * u, y, "PUTS", ends, p.negative)
-        self.canvas.text(f.right - 8 * u, y, "CALLS", ends, p.positive, Align.RIGHT)
-        self.canvas.text(f.right + 34 * u, y, "— GEX vs. price", self.font(22, Weight.SEMI_BOLD), p.profile)
-        self.canvas.text(zero, y, "0", font, p.muted, Align.CENTRE)
-        first, last = f.left + 24 * u + ends.width("PUTS"), f.right - 24 * u - ends.width("CALLS")
-        tick = round_number(0.5 * max(last - zero, zero - first) / f.scale[1], down=True)
-        for dollars in (-tick, tick):
-            words, x = money(dollars, signed=True, short=True), f.x(dollars)
-            half = font.width(words) / 2
-            if first <= x - half and x + half <= last and abs(x - zero) > half + 18 * u:
-                self.canvas.text(x, y, words, font, p.muted, Align.CENTRE)
-
-
-def _wrapped(parts: Sequence[str], font: Font, room: float) -> list[str]:
-    fewest = len(_lines(parts, font, room))
-    shares = (share / 20 for share in range(10, 20))
-    even = (_lines(parts, font, room * share) for share in shares)
-    return next((lines for lines in even if len(lines) == fewest), _lines(parts, font, room))
-
-
-def _lines(parts: Sequence[str], font: Font, room: float) -> list[str]:
-    lines: list[str] = []
-    for part in parts:
-        joined = f"{lines[-1]} · {part}" if lines else part
-        if lines and font.width(joined) <= room:
-            lines[-1] = joined
-        else:
-            lines.append(part)
-    return lines
-
-
-def _provenance(gamma: Gamma) -> list[str]:
-    g = gamma
-    dated = f"open interest of {_day(g.open_interest_date)}" if g.open_interest_date else "open interest undated"
-    mode = [] if g.mode is Mode.OURS else [f"{g.mode} definitions"]
-    known = f"{g.coverage:.1%} of it with IV"
-    return [*mode, "Dealers long calls, short puts", dated, known, f"IV {g.iv_source}", g.source]
-
-
-def _moment(gamma: Gamma) -> str:
-    moment = gamma.as_of.astimezone(NEW_YORK)
-    return f"{moment.day} {moment:%b %H:%M} ET"
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%b %Y}"
-
-
-def _expiries(gamma: Gamma) -> str:
-    days = gamma.expiries
-    count = f"{len(days)} expiries" if len(days) != 1 else f"expiry {days[0].day} {days[0]:%b}"
-    name = _FILTERS.get(gamma.expiry) if isinstance(gamma.expiry, Expiry) else None
-    return f"{name} · {count}" if name else count
-
-
-def _distance(price: float, spot: float) -> str:
-    share = price / spot - 1
-    return f"{share:+.{1 if abs(share) >= 0.001 else 2}%}".replace("-", "−")
-
-
-def _net_at(gamma: Gamma, price: float) -> float:
-    at = int(np.argmin(np.abs(gamma.strikes - price)))
-    return float(gamma.call_gex[at] + gamma.put_gex[at])
+    return gamma_png

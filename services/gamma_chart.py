@@ -1,4 +1,4 @@
-"""The gamma picture: exposure by strike with the levels that matter, and the same facts in words."""
+"""The gamma picture: exposure by strike with the levels that matter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from db.models import Theme
+from services import png
 from services.canvas import Align, Canvas, Font, Weight
-from services.chart_frame import Frame, round_number, round_prices, spread
-from services.gamma import Expiry, Gamma
-
-LANDSCAPE = (1200, 800)
-PORTRAIT = (1080, 1350)
-
-_FILTERS = {Expiry.ZERO_DTE: "0DTE", Expiry.WEEK: "this week", Expiry.OPEX: "OPEX"}
+from services.chart_frame import Floats, Frame, round_number, round_prices, spread
+from services.gamma import Gamma
+from services.gamma_words import distance, expiries, moment, money, net_at, provenance, strike
 
 
 class Palette(NamedTuple):
@@ -80,11 +77,11 @@ class Level:
     note: str = ""
 
 
-def gamma_picture(gamma: Gamma, theme: Theme = Theme.DARK, size: tuple[int, int] = LANDSCAPE) -> bytes:
+def gamma_png(gamma: Gamma, theme: Theme, size: tuple[int, int]) -> bytes:
     """Draw the gamma picture as PNG of `size` (width × height in pixels); text and margins scale with it."""
     canvas = Canvas(*size, PALETTES[theme].background)
     draw_gamma(canvas, gamma, PALETTES[theme])
-    return canvas.png()
+    return png.encode(canvas.pixels)
 
 
 def draw_gamma(canvas: Canvas, gamma: Gamma, palette: Palette) -> Frame:
@@ -144,20 +141,18 @@ class _Drawing:
 
     def bars(self) -> None:
         f, p, zero = self.frame, self.palette, self.frame.x(0)
-        half = f.half_bar
-        for price, call, put in zip(f.bars.strikes, f.bars.calls, f.bars.puts, strict=True):
-            top, bottom = max(f.y(price) - half, f.top), min(f.y(price) + half, f.bottom)
-            self.canvas.box(zero, top, min(f.x(call), f.right), bottom, p.positive, 0.28)
-            self.canvas.box(max(f.x(put), f.left), top, zero, bottom, p.negative, 0.28)
-            left, right = sorted((zero, f.x(call + put)))
-            self.canvas.box(left, top, right, bottom, p.positive if call + put > 0 else p.negative)
-            if f.x(put) < f.left:
-                self.cut(f.left + 6 * self.unit, top, bottom)
-            if f.x(call) > f.right:
-                self.cut(f.right - 15 * self.unit, top, bottom)
+        rows = f.y(f.bars.strikes)
+        top, bottom = np.maximum(rows - f.half_bar, f.top), np.minimum(rows + f.half_bar, f.bottom)
+        puts, calls, nets = f.x(f.bars.puts), f.x(f.bars.calls), f.x(f.bars.calls + f.bars.puts)
+        self.canvas.box(zero, top, np.minimum(calls, f.right), bottom, p.positive, 0.28)
+        self.canvas.box(np.maximum(puts, f.left), top, zero, bottom, p.negative, 0.28)
+        self.canvas.box(zero, top, nets, bottom, p.positive)
+        self.canvas.box(nets, top, zero, bottom, p.negative)
+        self.cut(f.left + 6 * self.unit, top[puts < f.left], bottom[puts < f.left])
+        self.cut(f.right - 15 * self.unit, top[calls > f.right], bottom[calls > f.right])
         self.canvas.box(zero - 1, f.top, zero + 1, f.bottom, p.muted, 0.6)
 
-    def cut(self, x: float, top: float, bottom: float) -> None:
+    def cut(self, x: float, top: Floats, bottom: Floats) -> None:
         for slit in (x, x + 6 * self.unit):
             self.canvas.box(slit, top, slit + 3 * self.unit, bottom, self.palette.background)
 
@@ -225,7 +220,7 @@ class _Drawing:
         arrow = " ↓" if level.price < f.window[0] else " ↑" if level.price > f.window[1] else ""
         if not arrow:
             y, middle = f.y(level.price), top + height / 2
-            c.polyline(np.array([(f.right, y), (f.right + 16 * u, middle), (left, middle)]), 2.5 * u, level.colour)
+            c.polyline([(f.right, y), (f.right + 16 * u, middle), (left, middle)], 2.5 * u, level.colour)
         c.rounded_box(left, top, width, height, round(8 * u), level.colour)
         c.text(left + 14 * u, top + 25 * u, level.name + arrow, self.font(21, Weight.SEMI_BOLD), level.ink)
         c.text(left + 14 * u, top + 61 * u, level.figure, figures, level.ink)
@@ -256,12 +251,13 @@ def _wrapped(parts: Sequence[str], font: Font, room: float) -> list[str]:
 
 def _lines(parts: Sequence[str], font: Font, room: float) -> list[str]:
     lines: list[str] = []
+    used = room
     for part in parts:
-        joined = f"{lines[-1]} · {part}" if lines else part
-        if lines and font.width(joined) <= room:
-            lines[-1] = joined
+        wanted = font.width(" · ") + font.width(part)
+        if used + wanted <= room:
+            lines[-1] += f" · {part}"
+            used += wanted
         else:
             lines.append(part)
+            used = font.width(part)
     return lines
-
-

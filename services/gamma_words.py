@@ -13,10 +13,10 @@ _FILTERS = {Expiry.ZERO_DTE: "0DTE", Expiry.WEEK: "this week", Expiry.OPEX: "OPE
 def alt_text(gamma: Gamma) -> str:
     """Tell the picture's facts in at most 1,024 characters, for readers who hear it."""
     g = gamma
-    moment = g.as_of.astimezone(NEW_YORK)
+    local = g.as_of.astimezone(NEW_YORK)
     sign = "positive" if g.total >= 0 else "negative"
     facts = [
-        f"Gamma exposure of {g.symbol} by strike on {_day(moment)} at {moment:%H:%M} ET, {expiries(g)}.",
+        f"Gamma exposure of {g.symbol} by strike on {_day(local)} at {local:%H:%M} ET, {expiries(g)}.",
         f"Spot {g.spot:,.2f}.",
         f"Net {money(g.total, signed=True)} per 1% move: {sign} gamma; gross {money(g.gross)}.",
         *(
@@ -49,6 +49,7 @@ def strike(price: float) -> str:
 
 
 def provenance(gamma: Gamma) -> list[str]:
+    """Tell what the picture rests on: convention, dates, coverage and sources."""
     g = gamma
     dated = f"open interest of {_day(g.open_interest_date)}" if g.open_interest_date else "open interest undated"
     mode = [] if g.mode is Mode.OURS else [f"{g.mode} definitions"]
@@ -57,15 +58,13 @@ def provenance(gamma: Gamma) -> list[str]:
 
 
 def moment(gamma: Gamma) -> str:
-    moment = gamma.as_of.astimezone(NEW_YORK)
-    return f"{moment.day} {moment:%b %H:%M} ET"
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%b %Y}"
+    """Write the moment of the chain in New York time."""
+    local = gamma.as_of.astimezone(NEW_YORK)
+    return f"{local.day} {local:%b %H:%M} ET"
 
 
 def expiries(gamma: Gamma) -> str:
+    """Name the filter and count the expiries, or name the only one."""
     days = gamma.expiries
     count = f"{len(days)} expiries" if len(days) != 1 else f"expiry {days[0].day} {days[0]:%b}"
     name = _FILTERS.get(gamma.expiry) if isinstance(gamma.expiry, Expiry) else None
@@ -73,10 +72,16 @@ def expiries(gamma: Gamma) -> str:
 
 
 def distance(price: float, spot: float) -> str:
+    """Write how far a price is from spot, in percent of spot."""
     share = price / spot - 1
     return f"{share:+.{1 if abs(share) >= 0.001 else 2}%}".replace("-", "−")
 
 
 def net_at(gamma: Gamma, price: float) -> float:
+    """Return the net exposure of the strike nearest to a price, in dollars per 1 % move."""
     at = int(np.argmin(np.abs(gamma.strikes - price)))
     return float(gamma.call_gex[at] + gamma.put_gex[at])
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%b %Y}"

@@ -74,6 +74,7 @@ class Connection:
     def __init__(self, socket: web.WebSocketResponse, request: web.Request, compress: Compressor | None) -> None:
         self.socket = socket
         self.session: Session | None = None
+        self.closed_with: int | None = None
         self.beaten_at = time.monotonic()
         self.url = str(request.url.with_scheme(request.url.scheme.replace("http", "ws")).with_query(None))
         self._request = request
@@ -106,6 +107,7 @@ class Connection:
                     await self.socket.send_str(item.decode())
                 else:
                     await self.socket.send_bytes(self._compress(item))
+            self.closed_with = item
             await self.socket.close(code=item)
 
 
@@ -233,7 +235,9 @@ class Gateway:
         if session is None or session.connection is not connection:
             return
         session.connection, session.lost_at = None, time.monotonic()
-        if connection.socket.close_code in {1000, 1001}:
+        # Whoever answers our 4000 with a polite 1000 has not given the session up.
+        turned_away = connection.closed_with not in {None, 1000}
+        if connection.socket.close_code in {1000, 1001} and not turned_away:
             self._sessions.pop(session.id, None)
         self.on_presence(self.online)
 

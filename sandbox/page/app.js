@@ -112,7 +112,10 @@ class Page {
     this.channel = null;
     await this.#openNamed(fragment());
     // What was said before is asked for once the line is up, so that nothing falls between.
-    this.#socket = new Socket(me.id, { hear: (event, data) => this.#hear(event, data), changed: (up) => this.#lineChanged(up) });
+    this.#socket = new Socket(me.id, {
+      hear: (event, data) => this.#hear(event, data),
+      changed: (up) => this.#lineChanged(up),
+    });
     this.world.showPresence();
     this.world.poll();
   }
@@ -202,7 +205,8 @@ class Page {
 
   #showBanner() {
     if (!this.#connected) this.#announce("The sandbox cannot be reached. Reconnecting…");
-    else if (!this.state.bot.online) this.#announce(`${nameOf(this.state.bot)} is offline. Commands work again as soon as it is back.`);
+    else if (!this.state.bot.online)
+      this.#announce(`${nameOf(this.state.bot)} is offline. Commands work again as soon as it is back.`);
     else this.#announce("");
   }
 
@@ -230,11 +234,15 @@ class Page {
 }
 
 function toggle(shape, label, controls, onclick) {
-  return el("button", { class: `round ${controls}-toggle`, type: "button", "aria-label": label, "aria-controls": controls, onclick }, icon(shape));
+  return el(
+    "button",
+    { class: `round ${controls}-toggle`, type: "button", "aria-label": label, "aria-controls": controls, onclick },
+    icon(shape),
+  );
 }
 
 function fragment() {
-  return decodeURIComponent(location.hash.slice(1));
+  return new URLSearchParams(`channel=${location.hash.slice(1)}`).get("channel");
 }
 
 await new Page(document.getElementById("app")).start();

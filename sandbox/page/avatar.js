@@ -5,9 +5,18 @@ import { nameOf } from "./state.js";
 
 export function avatar(user, size = "") {
   if (user?.bot) return el("span", { class: `avatar bot ${size}`, "aria-hidden": "true" }, icon("pulse"));
-  const initials = nameOf(user).split(/\s+/).slice(0, 2).map((word) => [...word][0]).join("").toUpperCase();
+  const initials = nameOf(user)
+    .split(/\s+/)
+    .slice(0, 2)
+    .map((word) => [...word][0])
+    .join("")
+    .toUpperCase();
   const colour = /^#[0-9a-f]{6}$/i.test(user?.colour ?? "") ? user.colour : "#5b6472";
-  return el("span", { class: `avatar ${size}`, "aria-hidden": "true", vars: { "--face": colour, "--ink": inkOn(colour) } }, initials);
+  return el(
+    "span",
+    { class: `avatar ${size}`, "aria-hidden": "true", vars: { "--face": colour, "--ink": inkOn(colour) } },
+    initials,
+  );
 }
 
 function inkOn(colour) {

@@ -62,7 +62,11 @@ export class Clock {
   timestamp(unix, style = "f") {
     const moment = unix * 1000;
     if (Math.abs(moment) > 8.64e15) return el("span", {}, `<t:${unix}:${style}>`);
-    const node = el("time", { class: "timestamp", datetime: new Date(moment).toISOString(), title: this.format(moment, "F") });
+    const node = el("time", {
+      class: "timestamp",
+      datetime: new Date(moment).toISOString(),
+      title: this.format(moment, "F"),
+    });
     if (style === "R") node.dataset.relative = moment;
     node.textContent = style === "R" ? this.#ago(moment) : this.format(moment, style);
     return node;

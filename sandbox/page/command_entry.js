@@ -28,14 +28,26 @@ export class CommandEntry {
       onblur: () => this.picker.close(),
     });
     const name = el("span", { class: "command-name" }, `/${command.name}`);
-    this.node = el("div", { class: "command-entry", role: "group", "aria-label": `Command ${command.name}`, onclick: (event) => this.#focusNearest(event) }, name, this.tail);
+    this.node = el(
+      "div",
+      {
+        class: "command-entry",
+        role: "group",
+        "aria-label": `Command ${command.name}`,
+        onclick: (event) => this.#focusNearest(event),
+      },
+      name,
+      this.tail,
+    );
     for (const option of command.options.filter(({ required }) => required)) this.add(option);
     this.#nameTail();
   }
 
   /** What is typed so far, by option. */
   get typed() {
-    return new Map([...this.#pills].map(([option, pill]) => [option, pill.input.value.trim()]).filter(([, text]) => text));
+    return new Map(
+      [...this.#pills].map(([option, pill]) => [option, pill.input.value.trim()]).filter(([, text]) => text),
+    );
   }
 
   /** Focus the first option that waits for a value, else the end of the line. */
@@ -62,7 +74,8 @@ export class CommandEntry {
   read() {
     const values = new Map();
     for (const [option, pill] of this.#pills) {
-      const { value, error } = pill.chosen?.text === pill.input.value ? pill.chosen : read(option, pill.input.value, this.view.state);
+      const { value, error } =
+        pill.chosen?.text === pill.input.value ? pill.chosen : read(option, pill.input.value, this.view.state);
       pill.input.setAttribute("aria-invalid", String(Boolean(error)));
       if (error) {
         this.complain(error);
@@ -95,8 +108,24 @@ export class CommandEntry {
     input.addEventListener("click", () => this.picker.isOpen || this.#offerValues(pill));
     input.addEventListener("blur", () => this.#stopOffering());
     input.addEventListener("keydown", (event) => this.#key(event, pill));
-    const drop = el("button", { type: "button", class: "pill-drop", tabindex: "-1", "aria-label": `Remove ${option.name}`, onclick: () => this.#drop(pill) }, icon("close"));
-    pill.node = el("span", { class: "pill" }, el("span", { class: "pill-name" }, option.name), input, option.required ? null : drop);
+    const drop = el(
+      "button",
+      {
+        type: "button",
+        class: "pill-drop",
+        tabindex: "-1",
+        "aria-label": `Remove ${option.name}`,
+        onclick: () => this.#drop(pill),
+      },
+      icon("close"),
+    );
+    pill.node = el(
+      "span",
+      { class: "pill" },
+      el("span", { class: "pill-name" }, option.name),
+      input,
+      option.required ? null : drop,
+    );
     fit(input);
     return pill;
   }
@@ -159,14 +188,16 @@ export class CommandEntry {
     const values = new Map();
     for (const [option, { input }] of this.#pills) {
       if (option === pill.option) values.set(option, input.value);
-      else if (read(option, input.value, this.view.state).value !== undefined) values.set(option, read(option, input.value, this.view.state).value);
+      else if (read(option, input.value, this.view.state).value !== undefined)
+        values.set(option, read(option, input.value, this.view.state).value);
     }
     try {
       const data = interactionData(this.command, values, pill.option);
       const { choices } = await this.view.interactions.send(AUTOCOMPLETE, this.view.channel.id, data);
       if (round === this.#round) this.#open(pill, title, choices, "No matches; Enter sends what you typed");
     } catch (error) {
-      if (round === this.#round) this.picker.open(pill.input, { title, items: [], empty: `Loading options failed: ${error.message}` });
+      if (round === this.#round)
+        this.picker.open(pill.input, { title, items: [], empty: `Loading options failed: ${error.message}` });
     }
   }
 
@@ -220,7 +251,10 @@ export class CommandEntry {
     const words = free ? `+${free} optional` : "";
     this.tail.placeholder = words;
     this.tail.size = Math.max(words.length, 4);
-    this.tail.setAttribute("aria-label", free ? `${free} more optional; Enter sends /${this.command.name}` : `Enter sends /${this.command.name}`);
+    this.tail.setAttribute(
+      "aria-label",
+      free ? `${free} more optional; Enter sends /${this.command.name}` : `Enter sends /${this.command.name}`,
+    );
   }
 
   #key(event, pill) {
@@ -241,7 +275,9 @@ export class CommandEntry {
   #accept(event, pill) {
     const { active, items } = this.picker;
     const typed = pill.input.value.trim().toLowerCase();
-    const settled = pill.chosen || items.some(({ label, value }) => [label.toLowerCase(), String(value).toLowerCase()].includes(typed));
+    const settled =
+      pill.chosen ||
+      items.some(({ label, value }) => [label.toLowerCase(), String(value).toLowerCase()].includes(typed));
     const takes = active && (this.picker.wasMoved || (!settled && typed));
     if (event.shiftKey || (event.key === "Tab" && !takes)) return;
     event.preventDefault();

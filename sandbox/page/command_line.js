@@ -2,12 +2,12 @@
 
 const SUB_COMMAND = 1;
 const SUB_COMMAND_GROUP = 2;
-export const STRING = 3;
-export const INTEGER = 4;
-export const BOOLEAN = 5;
-export const USER = 6;
-export const CHANNEL = 7;
-export const NUMBER = 10;
+const STRING = 3;
+const INTEGER = 4;
+const BOOLEAN = 5;
+const USER = 6;
+const CHANNEL = 7;
+const NUMBER = 10;
 
 /** Commands flattened: {id, name: "alert add", path: [{name, type}], description, options}. */
 export function invocables(commands) {
@@ -17,7 +17,8 @@ export function invocables(commands) {
 function flatten(node, id, path) {
   const options = node.options ?? [];
   const inner = options.filter(({ type }) => type === SUB_COMMAND || type === SUB_COMMAND_GROUP);
-  if (inner.length) return inner.flatMap((option) => flatten(option, id, [...path, { name: option.name, type: option.type }]));
+  if (inner.length)
+    return inner.flatMap((option) => flatten(option, id, [...path, { name: option.name, type: option.type }]));
   const sorted = [...options.filter(({ required }) => required), ...options.filter(({ required }) => !required)];
   return [{ id, path, name: path.map(({ name }) => name).join(" "), description: node.description, options: sorted }];
 }
@@ -79,8 +80,13 @@ const isClosed = (option) => Boolean(option.choices?.length) || option.type !== 
 /** What an option accepts as fixed answers, empty when anything goes. */
 export function choicesOf(option, state) {
   if (option.choices?.length) return option.choices;
-  if (option.type === BOOLEAN) return [{ name: "True", value: true }, { name: "False", value: false }];
-  if (option.type === USER && state) return [...state.people, state.bot].map((user) => ({ name: user.username, value: user.id }));
+  if (option.type === BOOLEAN)
+    return [
+      { name: "True", value: true },
+      { name: "False", value: false },
+    ];
+  if (option.type === USER && state)
+    return [...state.people, state.bot].map((user) => ({ name: user.username, value: user.id }));
   if (option.type === CHANNEL && state) {
     return state.channels.filter(({ guild }) => guild).map((channel) => ({ name: channel.name, value: channel.id }));
   }
@@ -94,12 +100,15 @@ export function read(option, text, state) {
   const choices = choicesOf(option, state);
   if (choices.length) {
     const wanted = typed.replace(/^[@#]/, "").toLowerCase();
-    const choice = choices.find(({ name, value }) => [name.toLowerCase(), String(value).toLowerCase()].includes(wanted));
+    const choice = choices.find(({ name, value }) =>
+      [name.toLowerCase(), String(value).toLowerCase()].includes(wanted),
+    );
     return choice ? { value: choice.value } : { error: `${option.name} must be one of the options in the list` };
   }
   if (option.type === INTEGER || option.type === NUMBER) return readNumber(option, typed);
   const { min_length: least = 0, max_length: most = 6000 } = option;
-  if (typed.length < least || typed.length > most) return { error: `${option.name} must be ${least} to ${most} characters long` };
+  if (typed.length < least || typed.length > most)
+    return { error: `${option.name} must be ${least} to ${most} characters long` };
   return { value: typed };
 }
 

@@ -10,31 +10,51 @@ const LINK = 5;
 const STYLES = { 1: "primary", 2: "secondary", 3: "success", 4: "danger", 5: "secondary", 6: "primary" };
 
 const BUILD = {
-  1: (wire, message, view) => el("div", { class: "row" }, wire.components.map((inner) => component(inner, message, view))),
+  1: (wire, message, view) =>
+    el(
+      "div",
+      { class: "row" },
+      wire.components.map((inner) => component(inner, message, view)),
+    ),
   2: button,
   9: section,
   10: (wire, _message, view) => el("div", { class: "text-display" }, markdown(wire.content, view)),
-  11: (wire, _message, view) => el("div", { class: "thumbnail" }, picture({ ...wire.media, description: wire.description }, view, "Thumbnail")),
+  11: (wire, _message, view) =>
+    el("div", { class: "thumbnail" }, picture({ ...wire.media, description: wire.description }, view, "Thumbnail")),
   12: gallery,
   13: (wire, message, view) => attachment(uploaded(wire.file, message), view),
-  14: (wire) => el("hr", { class: `separator ${wire.divider === false ? "plain" : ""} ${wire.spacing === 2 ? "wide" : ""}` }),
+  14: (wire) =>
+    el("hr", { class: `separator ${wire.divider === false ? "plain" : ""} ${wire.spacing === 2 ? "wide" : ""}` }),
   17: container,
 };
 
 /** The node of a component that the bot put into a message. */
 export function component(wire, message, view) {
   if (SELECTS.has(wire.type)) return select(wire, message, view);
-  return BUILD[wire.type]?.(wire, message, view) ?? el("p", { class: "faint" }, `This page cannot show component type ${wire.type}.`);
+  return (
+    BUILD[wire.type]?.(wire, message, view) ??
+    el("p", { class: "faint" }, `This page cannot show component type ${wire.type}.`)
+  );
 }
 
 function button(wire, message, view) {
-  const emoji = wire.emoji?.name && el("span", { class: "button-emoji" }, wire.emoji.id ? `:${wire.emoji.name}:` : wire.emoji.name);
+  const emoji =
+    wire.emoji?.name && el("span", { class: "button-emoji" }, wire.emoji.id ? `:${wire.emoji.name}:` : wire.emoji.name);
   const face = [emoji, wire.label && el("span", {}, wire.label)];
   const props = { class: `button ${STYLES[wire.style] ?? "secondary"}` };
   if (wire.style === LINK) {
-    return el("a", { ...props, href: address(wire.url), target: "_blank", rel: "noopener noreferrer" }, face, icon("link"));
+    return el(
+      "a",
+      { ...props, href: address(wire.url), target: "_blank", rel: "noopener noreferrer" },
+      face,
+      icon("link"),
+    );
   }
-  const node = el("button", { ...props, type: "button", disabled: wire.disabled, data: { customId: wire.custom_id ?? "" } }, face);
+  const node = el(
+    "button",
+    { ...props, type: "button", disabled: wire.disabled, data: { customId: wire.custom_id ?? "" } },
+    face,
+  );
   node.addEventListener("click", () => press(node, { custom_id: wire.custom_id, component_type: 2 }, message, view));
   return node;
 }
@@ -76,12 +96,20 @@ function gallery(wire, _message, view) {
 }
 
 function container(wire, message, view) {
-  const colour = Number.isInteger(wire.accent_color) ? `#${wire.accent_color.toString(16).padStart(6, "0")}` : undefined;
+  const colour = Number.isInteger(wire.accent_color)
+    ? `#${wire.accent_color.toString(16).padStart(6, "0")}`
+    : undefined;
   const inner = wire.components.map((one) => component(one, message, view));
   return el("div", { class: `container ${colour ? "accented" : ""}`, vars: colour ? { "--bar": colour } : {} }, inner);
 }
 
 function uploaded(file, message) {
-  const name = decodeURIComponent(file.url.split("/").pop());
-  return (message.attachments ?? []).find(({ url }) => url === file.url) ?? { ...file, filename: file.name ?? name, size: file.size ?? 0 };
+  const name = file.url.split("/").pop();
+  return (
+    (message.attachments ?? []).find(({ url }) => url === file.url) ?? {
+      ...file,
+      filename: file.name ?? name,
+      size: file.size ?? 0,
+    }
+  );
 }

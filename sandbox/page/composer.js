@@ -42,7 +42,14 @@ export class Composer {
       event.preventDefault();
       this.#submit();
     };
-    this.node = el("form", { class: "composer", onsubmit: submit }, this.picker.node, this.error, this.hint, el("div", { class: "composer-box" }, this.line, send));
+    this.node = el(
+      "form",
+      { class: "composer", onsubmit: submit },
+      this.picker.node,
+      this.error,
+      this.hint,
+      el("div", { class: "composer-box" }, this.line, send),
+    );
   }
 
   /** Begin afresh in another channel. */
@@ -99,12 +106,19 @@ export class Composer {
     const items = offered(line.slice(1), this.#commands).map((command) => ({
       command,
       face: avatar(state.bot, "small"),
-      label: el("span", {}, `/${command.name}`, command.options.map(({ name }) => el("span", { class: "picker-option" }, name))),
+      label: el(
+        "span",
+        {},
+        `/${command.name}`,
+        command.options.map(({ name }) => el("span", { class: "picker-option" }, name)),
+      ),
       detail: command.description,
       aside: nameOf(state.bot),
       pick: () => this.#enter(command, new Map()),
     }));
-    const none = state.commands.length ? "No command has this name" : `${nameOf(state.bot)} has not registered its commands yet`;
+    const none = state.commands.length
+      ? "No command has this name"
+      : `${nameOf(state.bot)} has not registered its commands yet`;
     this.picker.open(this.text, { title: "Commands", items, empty: line.includes(" ") ? "" : none });
   }
 
@@ -170,7 +184,8 @@ export class Composer {
   /** A name that is complete and needs nothing more is sent, otherwise Enter takes the active command. */
   #enterPressed() {
     const active = this.picker.active?.command;
-    const complete = active && this.text.value.trim() === `/${active.name}` && !active.options.some(({ required }) => required);
+    const complete =
+      active && this.text.value.trim() === `/${active.name}` && !active.options.some(({ required }) => required);
     if (active && !complete) this.picker.active.pick();
     else this.#submit();
   }
@@ -200,7 +215,11 @@ export class Composer {
   #sendLine(line) {
     const found = findCommand(line, this.#commands);
     if (!found) {
-      this.#complain(this.view.state.commands.length ? `There is no command ${line.split(/\s/)[0]}. Type / to see them all.` : `${nameOf(this.view.state.bot)} has not registered its commands yet.`);
+      this.#complain(
+        this.view.state.commands.length
+          ? `There is no command ${line.split(/\s/)[0]}. Type / to see them all.`
+          : `${nameOf(this.view.state.bot)} has not registered its commands yet.`,
+      );
       return;
     }
     const { command, rest } = found;

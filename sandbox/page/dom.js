@@ -51,7 +51,7 @@ export function dots() {
   return el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i"));
 }
 
-/** Only web addresses may be followed; what the stand-in stores is asked for at the page's own origin. */
+/** The address to use for a URL of a message, null unless it is of the web; what the sandbox stores is at our own origin. */
 export function address(url) {
   let parsed;
   try {

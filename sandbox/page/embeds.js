@@ -7,12 +7,18 @@ export function embed(wire, view) {
   const colour = Number.isInteger(wire.color) ? `#${wire.color.toString(16).padStart(6, "0")}` : undefined;
   return el(
     "section",
-    { class: "embed", "aria-label": wire.title ? `Embed: ${wire.title}` : "Embed", vars: colour ? { "--bar": colour } : {} },
+    {
+      class: "embed",
+      "aria-label": wire.title ? `Embed: ${wire.title}` : "Embed",
+      vars: colour ? { "--bar": colour } : {},
+    },
     el(
       "div",
       { class: "embed-text" },
-      wire.author && el("div", { class: "embed-author" }, small(wire.author.icon_url), linked(wire.author.name, wire.author.url)),
-      wire.title && el("div", { class: "embed-title" }, wire.url ? linked(wire.title, wire.url) : markdown(wire.title, view)),
+      wire.author &&
+        el("div", { class: "embed-author" }, small(wire.author.icon_url), linked(wire.author.name, wire.author.url)),
+      wire.title &&
+        el("div", { class: "embed-title" }, wire.url ? linked(wire.title, wire.url) : markdown(wire.title, view)),
       wire.description && el("div", { class: "embed-description" }, markdown(wire.description, view)),
       wire.fields?.length ? fields(wire.fields, view) : null,
     ),
@@ -71,9 +77,14 @@ export function picture({ url, width, height, description }, view, fallback) {
   const src = url && address(url);
   if (!src) return null;
   const alt = description || fallback;
-  const shown = width && height ? { "--shown": `${Math.round(Math.min(width, WIDEST, (HIGHEST * width) / height))}px` } : {};
+  const shown =
+    width && height ? { "--shown": `${Math.round(Math.min(width, WIDEST, (HIGHEST * width) / height))}px` } : {};
   const img = el("img", { src, alt, width: width || undefined, height: height || undefined, vars: shown });
-  return el("button", { class: "picture", type: "button", "aria-label": `Enlarge: ${alt}`, onclick: () => view.enlarge(src, alt) }, img);
+  return el(
+    "button",
+    { class: "picture", type: "button", "aria-label": `Enlarge: ${alt}`, onclick: () => view.enlarge(src, alt) },
+    img,
+  );
 }
 
 export function attachment(wire, view) {

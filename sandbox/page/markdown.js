@@ -36,7 +36,7 @@ function blocks(text, view) {
     if (plain.length) nodes.push(el("p", {}, inline(plain.join("\n"), view)));
     plain = [];
   };
-  for (let at = 0; at < lines.length; ) {
+  for (let at = 0; at < lines.length;) {
     const [pattern, build] = BLOCKS.find(([start]) => start.test(lines[at])) ?? [];
     if (!build) {
       plain.push(lines[at]);
@@ -55,7 +55,10 @@ function blocks(text, view) {
 function heading([line], view, pattern) {
   const [, marks, words] = pattern.exec(line);
   const level = marks.length;
-  return { used: 1, node: el("div", { class: `heading-${level}`, role: "heading", "aria-level": level + 3 }, inline(words, view)) };
+  return {
+    used: 1,
+    node: el("div", { class: `heading-${level}`, role: "heading", "aria-level": level + 3 }, inline(words, view)),
+  };
 }
 
 function subtext([line], view, pattern) {
@@ -70,7 +73,10 @@ function quoteToEnd(lines, view, pattern) {
 function quote(lines, view, pattern) {
   const end = lines.findIndex((line) => !pattern.test(line));
   const used = end === -1 ? lines.length : end;
-  const text = lines.slice(0, used).map((line) => line.replace(pattern, "")).join("\n");
+  const text = lines
+    .slice(0, used)
+    .map((line) => line.replace(pattern, ""))
+    .join("\n");
   return { used, node: el("blockquote", {}, blocks(text, view)) };
 }
 
@@ -89,7 +95,7 @@ function list(lines, view) {
 function nested(items, view) {
   const [{ depth, number }] = items;
   const node = number ? el("ol", { start: number }) : el("ul");
-  for (let at = 0; at < items.length; ) {
+  for (let at = 0; at < items.length;) {
     const next = items.findIndex((item, index) => index > at && item.depth <= depth);
     const end = next === -1 ? items.length : next;
     const inner = items.slice(at + 1, end);
@@ -111,7 +117,10 @@ const RULES = [
   [/<\/([-_\p{L}\p{N} ]{1,100}):(\d{1,20})>/uy, commandMention],
   [/<a?:(\w{2,32}):\d{1,20}>/y, (match) => `:${match[1]}:`],
   [/<(https?:\/\/[^\s<>]+)>/y, (match) => link(match[1], [match[1]])],
-  [/\[((?:\\.|[^\]\\])+)\]\((https?:\/\/[^\s)]+)(?:\s+"[^"]*")?\)/y, (match, view) => link(match[2], inline(match[1], view), match[0])],
+  [
+    /\[((?:\\.|[^\]\\])+)\]\((https?:\/\/[^\s)]+)(?:\s+"[^"]*")?\)/y,
+    (match, view) => link(match[2], inline(match[1], view), match[0]),
+  ],
   [/https?:\/\/[^\s<]+[^\s<.,:;"')\]*_~|]/y, (match) => link(match[0], [match[0]])],
   [/\*\*([^]+?)\*\*(?!\*)/y, wrap("strong")],
   [/__([^]+?)__(?!_)/y, wrap("u")],
@@ -126,7 +135,7 @@ function inline(text, view) {
   const nodes = [];
   let from = 0;
   SPECIAL.lastIndex = 0;
-  for (let at = nextSpecial(text, 0); at !== -1; ) {
+  for (let at = nextSpecial(text, 0); at !== -1;) {
     const [match, build] = firstRule(text, at);
     if (!match) {
       at = nextSpecial(text, at + 1);
@@ -163,15 +172,27 @@ function link(url, label, otherwise = url) {
 function channelMention(match, view) {
   const channel = view.state.channel(match[1]);
   if (!channel) return el("span", { class: "mention" }, "#unknown");
-  return el("button", { class: "mention", type: "button", onclick: () => view.openChannel(channel.id) }, `#${channel.name}`);
+  return el(
+    "button",
+    { class: "mention", type: "button", onclick: () => view.openChannel(channel.id) },
+    `#${channel.name}`,
+  );
 }
 
 function commandMention(match, view) {
-  return el("button", { class: "mention", type: "button", onclick: () => view.compose(`/${match[1]} `) }, `/${match[1]}`);
+  return el(
+    "button",
+    { class: "mention", type: "button", onclick: () => view.compose(`/${match[1]} `) },
+    `/${match[1]}`,
+  );
 }
 
 function spoiler(match, view) {
-  const node = el("span", { class: "spoiler", role: "button", tabindex: "0", "aria-label": "Spoiler, press to reveal" }, el("span", {}, inline(match[1], view)));
+  const node = el(
+    "span",
+    { class: "spoiler", role: "button", tabindex: "0", "aria-label": "Spoiler, press to reveal" },
+    el("span", {}, inline(match[1], view)),
+  );
   const reveal = () => {
     node.classList.add("revealed");
     for (const name of ["role", "tabindex", "aria-label"]) node.removeAttribute(name);

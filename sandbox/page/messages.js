@@ -21,8 +21,18 @@ export class MessageLog {
     Object.assign(this, { view, run });
     this.hero = el("div", { class: "hero" });
     this.list = el("div", { class: "log-list", role: "log", "aria-live": "polite", "aria-relevant": "additions" });
-    this.scroller = el("div", { class: "log", tabindex: "0", role: "region", "aria-label": "Channel", onscroll: () => this.#scrolled() }, this.hero, this.list);
-    this.toEnd = el("button", { class: "to-end", type: "button", hidden: true, onclick: () => this.#goToEnd() }, "Jump to the newest message", icon("down"));
+    this.scroller = el(
+      "div",
+      { class: "log", tabindex: "0", role: "region", "aria-label": "Channel", onscroll: () => this.#scrolled() },
+      this.hero,
+      this.list,
+    );
+    this.toEnd = el(
+      "button",
+      { class: "to-end", type: "button", hidden: true, onclick: () => this.#goToEnd() },
+      "Jump to the newest message",
+      icon("down"),
+    );
     this.node = el("div", { class: "log-box" }, this.scroller, this.toEnd);
     // Pictures arrive and fonts settle after their messages: stay at the end while the person is there.
     const growth = new ResizeObserver(() => this.#atEnd && this.#goToEnd());
@@ -32,7 +42,12 @@ export class MessageLog {
 
   show(channel, messages) {
     this.list.setAttribute("aria-label", `Messages in ${titleOf(channel)}`);
-    this.#messages = new Map(messages.filter(({ id }) => !this.#dismissed.has(id)).sort(byId).map((message) => [message.id, message]));
+    this.#messages = new Map(
+      messages
+        .filter(({ id }) => !this.#dismissed.has(id))
+        .sort(byId)
+        .map((message) => [message.id, message]),
+    );
     this.hero.replaceChildren(...this.#welcome(channel));
     const nodes = [];
     let before = null;
@@ -132,7 +147,12 @@ export class MessageLog {
       before.author.id === message.author.id &&
       isEphemeral(before) === isEphemeral(message) &&
       moment - Date.parse(before.timestamp) < TOGETHER_MS;
-    const node = messageNode(message, { grouped, source: this.#messages.get(source), view: this.view, dismiss: (id) => this.#dismiss(id) });
+    const node = messageNode(message, {
+      grouped,
+      source: this.#messages.get(source),
+      view: this.view,
+      dismiss: (id) => this.#dismiss(id),
+    });
     if (!newDay) return [node];
     return [el("div", { class: "day", role: "separator" }, el("span", {}, this.view.clock.format(moment, "D"))), node];
   }
@@ -147,7 +167,8 @@ export class MessageLog {
     const about = guild
       ? `This is the start of ${titleOf(channel)} in ${guild.name}. ${channel.topic ?? ""}`
       : `This is the start of your direct messages with ${channel.name}. Only you two read them.`;
-    const run = (line) => el("li", {}, el("button", { class: "suggestion", type: "button", onclick: () => this.run(line) }, line));
+    const run = (line) =>
+      el("li", {}, el("button", { class: "suggestion", type: "button", onclick: () => this.run(line) }, line));
     return [
       el("div", { class: "hero-mark" }, icon(guild ? "hash" : "pulse")),
       el("h2", {}, guild ? `Welcome to ${titleOf(channel)}` : channel.name),

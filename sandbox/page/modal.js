@@ -15,7 +15,11 @@ const PARAGRAPH = 2;
 export class Modal {
   constructor(view) {
     this.view = view;
-    this.node = el("dialog", { class: "modal", "aria-labelledby": "modal-title", onclick: (event) => event.target === this.node && this.node.close() });
+    this.node = el("dialog", {
+      class: "modal",
+      "aria-labelledby": "modal-title",
+      onclick: (event) => event.target === this.node && this.node.close(),
+    });
   }
 
   /** Open the form that answered the interaction `origin` ({channel, data}). */
@@ -27,8 +31,19 @@ export class Modal {
     const form = el(
       "form",
       { novalidate: true },
-      el("header", {}, avatar(this.view.state.bot, "small"), el("h2", { id: "modal-title" }, wire.title), el("button", { class: "round", type: "button", "aria-label": "Close form", onclick: close }, icon("close"))),
-      el("div", { class: "modal-fields" }, parts.map(({ node }) => node), failure),
+      el(
+        "header",
+        {},
+        avatar(this.view.state.bot, "small"),
+        el("h2", { id: "modal-title" }, wire.title),
+        el("button", { class: "round", type: "button", "aria-label": "Close form", onclick: close }, icon("close")),
+      ),
+      el(
+        "div",
+        { class: "modal-fields" },
+        parts.map(({ node }) => node),
+        failure,
+      ),
       el("footer", {}, el("button", { class: "button plain", type: "button", onclick: close }, "Cancel"), submit),
     );
     form.addEventListener("submit", (event) => {
@@ -73,13 +88,25 @@ function part(wire, id, view) {
     const inner = field(wire.component, id, view, wire.label, wire.description);
     return { ...inner, value: () => ({ type: LABEL, id: wire.id, component: inner.value() }) };
   }
-  const words = wire.type === TEXT ? markdown(wire.content, view) : `This page cannot show component type ${wire.type}.`;
-  return { node: el("div", {}, words), value: () => ({ type: wire.type, id: wire.id }), check: () => true, focus: () => {} };
+  const words =
+    wire.type === TEXT ? markdown(wire.content, view) : `This page cannot show component type ${wire.type}.`;
+  return {
+    node: el("div", {}, words),
+    value: () => ({ type: wire.type, id: wire.id }),
+    check: () => true,
+    focus: () => {},
+  };
 }
 
 function field(wire, id, view, label, description) {
   const build = wire.type === TEXT_INPUT ? textField : SELECTS.has(wire.type) ? selectField : null;
-  if (!build) return { node: el("p", {}, `This page cannot show component type ${wire.type}.`), value: () => wire, check: () => true, focus: () => {} };
+  if (!build)
+    return {
+      node: el("p", {}, `This page cannot show component type ${wire.type}.`),
+      value: () => wire,
+      check: () => true,
+      focus: () => {},
+    };
   return build(wire, id, view, label, description);
 }
 
@@ -128,7 +155,12 @@ function textField(wire, id, _view, label, description) {
   });
   tally();
   const value = () => ({ type: TEXT_INPUT, id: wire.id, custom_id: wire.custom_id, value: input.value });
-  return { node: frame({ id, label, description, required, control: input, error, count }), value, check, focus: () => input.focus() };
+  return {
+    node: frame({ id, label, description, required, control: input, error, count }),
+    value,
+    check,
+    focus: () => input.focus(),
+  };
 }
 
 function selectField(wire, id, view, label, description) {
@@ -141,5 +173,10 @@ function selectField(wire, id, view, label, description) {
     return !menu.missing;
   };
   const value = () => ({ type: wire.type, id: wire.id, custom_id: wire.custom_id, values: menu.values });
-  return { node: frame({ id, label, description, required, control: menu.node, error }), value, check, focus: () => menu.button.focus() };
+  return {
+    node: frame({ id, label, description, required, control: menu.node, error }),
+    value,
+    check,
+    focus: () => menu.button.focus(),
+  };
 }

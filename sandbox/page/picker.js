@@ -82,7 +82,12 @@ export class Picker {
         onpointermove: () => index === this.#active || this.#activate(index, false),
       },
       item.face,
-      el("span", { class: "picker-words" }, el("span", { class: "picker-label" }, item.label), item.detail && el("span", { class: "picker-detail" }, item.detail)),
+      el(
+        "span",
+        { class: "picker-words" },
+        el("span", { class: "picker-label" }, item.label),
+        item.detail && el("span", { class: "picker-detail" }, item.detail),
+      ),
       item.aside && el("span", { class: "picker-aside" }, item.aside),
     );
   }

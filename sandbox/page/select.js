@@ -24,11 +24,28 @@ export class Select {
     this.words = el("span", { class: "select-words" });
     this.button = el(
       "button",
-      { type: "button", class: "select", disabled: wire.disabled, "aria-haspopup": "listbox", "aria-controls": id, "aria-expanded": "false", onclick: () => this.#open(), onkeydown: (event) => this.#keyOnButton(event) },
+      {
+        type: "button",
+        class: "select",
+        disabled: wire.disabled,
+        "aria-haspopup": "listbox",
+        "aria-controls": id,
+        "aria-expanded": "false",
+        onclick: () => this.#open(),
+        onkeydown: (event) => this.#keyOnButton(event),
+      },
       this.words,
       icon("down"),
     );
-    this.list = el("div", { id, class: "select-list", role: "listbox", popover: "auto", tabindex: "-1", "aria-multiselectable": String(this.most > 1), onkeydown: (event) => this.#key(event) });
+    this.list = el("div", {
+      id,
+      class: "select-list",
+      role: "listbox",
+      popover: "auto",
+      tabindex: "-1",
+      "aria-multiselectable": String(this.most > 1),
+      onkeydown: (event) => this.#key(event),
+    });
     this.list.addEventListener("toggle", ({ newState }) => this.#toggled(newState === "open"));
     this.node = el("div", { class: "select-box" }, this.button, this.list);
     this.#show();
@@ -47,7 +64,10 @@ export class Select {
     const labels = this.options.filter(({ value }) => this.#chosen.includes(value)).map(({ label }) => label);
     this.words.textContent = labels.join(", ") || this.wire.placeholder || "Make a selection";
     this.words.classList.toggle("faint", !labels.length);
-    this.button.setAttribute("aria-label", `${this.wire.placeholder ?? "Select"}${labels.length ? `: ${labels.join(", ")}` : ""}`);
+    this.button.setAttribute(
+      "aria-label",
+      `${this.wire.placeholder ?? "Select"}${labels.length ? `: ${labels.join(", ")}` : ""}`,
+    );
   }
 
   #open() {
@@ -61,9 +81,21 @@ export class Select {
     const chosen = this.#chosen.includes(value);
     return el(
       "div",
-      { class: "select-option", role: "option", tabindex: "-1", "aria-selected": String(chosen), data: { value }, onclick: () => this.#choose(value) },
+      {
+        class: "select-option",
+        role: "option",
+        tabindex: "-1",
+        "aria-selected": String(chosen),
+        data: { value },
+        onclick: () => this.#choose(value),
+      },
       emoji?.name && !emoji.id ? el("span", {}, emoji.name) : null,
-      el("span", { class: "select-option-words" }, el("span", {}, label), description && el("span", { class: "faint" }, description)),
+      el(
+        "span",
+        { class: "select-option-words" },
+        el("span", {}, label),
+        description && el("span", { class: "faint" }, description),
+      ),
       el("span", { class: "select-mark" }, icon("check")),
     );
   }
@@ -77,7 +109,8 @@ export class Select {
     }
     if (this.#chosen.includes(value)) this.#chosen = this.#chosen.filter((one) => one !== value);
     else if (this.#chosen.length < this.most) this.#chosen = [...this.#chosen, value];
-    for (const row of this.list.children) row.setAttribute("aria-selected", String(this.#chosen.includes(row.dataset.value)));
+    for (const row of this.list.children)
+      row.setAttribute("aria-selected", String(this.#chosen.includes(row.dataset.value)));
     this.#show();
   }
 

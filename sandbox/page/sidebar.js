@@ -15,7 +15,13 @@ export class Sidebar {
     this.lists = el("nav", { class: "channels", "aria-label": "Channels" });
     this.people = el("div", { class: "people", role: "menu", "aria-label": "Speak as", popover: "auto", id: "people" });
     this.me = el("div", { class: "me" });
-    this.node = el("aside", { class: "side", id: "side", "aria-label": "Channels and people" }, this.rail, el("div", { class: "side-main" }, this.title, this.lists, this.me), this.people);
+    this.node = el(
+      "aside",
+      { class: "side", id: "side", "aria-label": "Channels and people" },
+      this.rail,
+      el("div", { class: "side-main" }, this.title, this.lists, this.me),
+      this.people,
+    );
     this.people.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -27,8 +33,16 @@ export class Sidebar {
     this.title.textContent = channel.guild?.name ?? guild?.name ?? state.application.name;
     this.#drawRail();
     this.lists.replaceChildren(
-      ...state.guilds.map((one) => this.#group("Text channels", state.channels.filter((entry) => entry.guild?.id === one.id))),
-      this.#group("Direct messages", state.channels.filter((entry) => !entry.guild)),
+      ...state.guilds.map((one) =>
+        this.#group(
+          "Text channels",
+          state.channels.filter((entry) => entry.guild?.id === one.id),
+        ),
+      ),
+      this.#group(
+        "Direct messages",
+        state.channels.filter((entry) => !entry.guild),
+      ),
     );
     this.#drawMe();
   }
@@ -41,31 +55,64 @@ export class Sidebar {
 
   #drawRail() {
     const { state, channel } = this.view;
-    const home = state.dm && this.#railButton(`Direct messages with ${nameOf(state.bot)}`, icon("pulse"), !channel.guild, state.dm.id);
+    const home =
+      state.dm &&
+      this.#railButton(`Direct messages with ${nameOf(state.bot)}`, icon("pulse"), !channel.guild, state.dm.id);
     const guilds = state.guilds.map((guild) => {
-      const initials = guild.name.split(/\s+/).slice(0, 3).map((word) => word[0]).join("");
+      const initials = guild.name
+        .split(/\s+/)
+        .slice(0, 3)
+        .map((word) => word[0])
+        .join("");
       return this.#railButton(guild.name, initials, channel.guild?.id === guild.id, guild.channels[0]?.id);
     });
     this.rail.replaceChildren(...[home, el("hr"), ...guilds].filter(Boolean));
   }
 
   #railButton(label, face, current, channelId) {
-    return el("button", { class: "server", type: "button", "aria-label": label, title: label, "aria-current": current ? "true" : null, onclick: () => this.view.openChannel(channelId) }, face);
+    return el(
+      "button",
+      {
+        class: "server",
+        type: "button",
+        "aria-label": label,
+        title: label,
+        "aria-current": current ? "true" : null,
+        onclick: () => this.view.openChannel(channelId),
+      },
+      face,
+    );
   }
 
   #group(title, channels) {
-    return el("section", {}, el("h2", {}, title), el("ul", {}, channels.map((channel) => el("li", {}, this.#channel(channel)))));
+    return el(
+      "section",
+      {},
+      el("h2", {}, title),
+      el(
+        "ul",
+        {},
+        channels.map((channel) => el("li", {}, this.#channel(channel))),
+      ),
+    );
   }
 
   #channel(channel) {
     const unread = this.#unread.get(channel.id) ?? 0;
     const current = channel.id === this.view.channel.id;
     const { bot } = this.view.state;
-    const face = channel.guild ? icon("hash") : el("span", { class: `presence ${bot.online ? "online" : ""}` }, avatar(bot, "small"));
+    const face = channel.guild
+      ? icon("hash")
+      : el("span", { class: `presence ${bot.online ? "online" : ""}` }, avatar(bot, "small"));
     const badge = unread && !channel.guild ? el("span", { class: "badge" }, String(unread)) : null;
     return el(
       "button",
-      { class: `channel ${unread ? "unread" : ""}`, type: "button", "aria-current": current ? "page" : null, onclick: () => this.view.openChannel(channel.id) },
+      {
+        class: `channel ${unread ? "unread" : ""}`,
+        type: "button",
+        "aria-current": current ? "page" : null,
+        onclick: () => this.view.openChannel(channel.id),
+      },
       face,
       el("span", { class: "channel-name" }, channel.name),
       badge,
@@ -77,9 +124,20 @@ export class Sidebar {
     const { me } = this.view.state;
     const button = el(
       "button",
-      { class: "me-button", type: "button", "aria-haspopup": "menu", "aria-label": `You speak as ${nameOf(me)}. Switch person`, onclick: () => this.#openPeople(button) },
+      {
+        class: "me-button",
+        type: "button",
+        "aria-haspopup": "menu",
+        "aria-label": `You speak as ${nameOf(me)}. Switch person`,
+        onclick: () => this.#openPeople(button),
+      },
       avatar(me),
-      el("span", { class: "me-words" }, el("strong", {}, nameOf(me)), el("span", { class: "faint" }, `${me.locale} · switch person`)),
+      el(
+        "span",
+        { class: "me-words" },
+        el("strong", {}, nameOf(me)),
+        el("span", { class: "faint" }, `${me.locale} · switch person`),
+      ),
       icon("down"),
     );
     this.me.replaceChildren(button);
@@ -90,7 +148,13 @@ export class Sidebar {
     const rows = state.people.map((user) =>
       el(
         "button",
-        { class: "person", type: "button", role: "menuitemradio", "aria-checked": String(user.id === state.me.id), onclick: () => this.#choose(user) },
+        {
+          class: "person",
+          type: "button",
+          role: "menuitemradio",
+          "aria-checked": String(user.id === state.me.id),
+          onclick: () => this.#choose(user),
+        },
         avatar(user),
         el("span", { class: "me-words" }, el("strong", {}, nameOf(user)), el("span", { class: "faint" }, about(user))),
         user.id === state.me.id ? icon("check") : null,

@@ -53,4 +53,5 @@ export const nameOf = (user) => user?.global_name ?? user?.username ?? "someone"
 export const titleOf = (channel) => (channel.guild ? `#${channel.name}` : `@${channel.name}`);
 
 /** Snowflakes grow with time; they are too long for numbers. */
-export const byId = (one, other) => one.id.length - other.id.length || (one.id < other.id ? -1 : Number(one.id > other.id));
+export const byId = (one, other) =>
+  one.id.length - other.id.length || (one.id < other.id ? -1 : Number(one.id > other.id));

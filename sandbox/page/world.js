@@ -13,19 +13,27 @@ const NUDGES = [-1, -0.1, 0.1, 1];
 const DISCORD_FAULTS = "/sandbox/faults";
 const MARKET_FAULTS = "/sandbox/market/faults";
 const FAULTS = [
-  ["Discord", DISCORD_FAULTS, [
-    ["Drop the gateway", { kind: "gateway_drop" }],
-    ["Gateway away for 10 s", { kind: "gateway_away", seconds: 10 }],
-    ["Delay the next answer by 4 s", { kind: "callback_delay", seconds: 4, count: 1 }],
-    ["Answer 429 once", { kind: "rate_limit", scope: "user", retry_after: 1, count: 1 }],
-    ["Answer 503 once", { kind: "server_error", status: 503, count: 1 }],
-    ["Deliver the next command twice", { kind: "duplicate_interactions", count: 1 }],
-  ]],
-  ["Market feed", MARKET_FAULTS, [
-    ["Hang for 20 s", { kind: "hang", seconds: 20 }],
-    ["Answer 503", { kind: "status", status: 503 }],
-    ["Stale by an hour", { kind: "stale", seconds: 3600 }],
-  ]],
+  [
+    "Discord",
+    DISCORD_FAULTS,
+    [
+      ["Drop the gateway", { kind: "gateway_drop" }],
+      ["Gateway away for 10 s", { kind: "gateway_away", seconds: 10 }],
+      ["Delay the next answer by 4 s", { kind: "callback_delay", seconds: 4, count: 1 }],
+      ["Answer 429 once", { kind: "rate_limit", scope: "user", retry_after: 1, count: 1 }],
+      ["Answer 503 once", { kind: "server_error", status: 503, count: 1 }],
+      ["Deliver the next command twice", { kind: "duplicate_interactions", count: 1 }],
+    ],
+  ],
+  [
+    "Market feed",
+    MARKET_FAULTS,
+    [
+      ["Hang for 20 s", { kind: "hang", seconds: 20 }],
+      ["Answer 503", { kind: "status", status: 503 }],
+      ["Stale by an hour", { kind: "stale", seconds: 3600 }],
+    ],
+  ],
 ];
 
 export class WorldPanel {
@@ -39,9 +47,27 @@ export class WorldPanel {
     this.#visible = visible;
     this.time = el("p", { class: "market-time", "data-testid": "market-time" }, "–");
     this.badge = el("span", { class: "session" });
-    this.paused = el("button", { class: "round", type: "button", onclick: () => this.#turn({ paused: this.paused.dataset.paused !== "true" }) });
-    this.speeds = SPEEDS.map((speed) => el("button", { class: "chip", type: "button", "aria-pressed": "false", data: { speed }, onclick: () => this.#turn({ speed, paused: false }) }, `${speed}×`));
-    const jumps = Object.entries(JUMPS).map(([label, jump]) => el("button", { class: "chip", type: "button", onclick: () => this.#turn({ jump }) }, label));
+    this.paused = el("button", {
+      class: "round",
+      type: "button",
+      onclick: () => this.#turn({ paused: this.paused.dataset.paused !== "true" }),
+    });
+    this.speeds = SPEEDS.map((speed) =>
+      el(
+        "button",
+        {
+          class: "chip",
+          type: "button",
+          "aria-pressed": "false",
+          data: { speed },
+          onclick: () => this.#turn({ speed, paused: false }),
+        },
+        `${speed}×`,
+      ),
+    );
+    const jumps = Object.entries(JUMPS).map(([label, jump]) =>
+      el("button", { class: "chip", type: "button", onclick: () => this.#turn({ jump }) }, label),
+    );
     this.symbols = el("ul", { class: "symbols" });
     this.trouble = el("p", { class: "world-trouble", role: "alert" });
     this.active = el("ul", { class: "active-faults", "aria-label": "Faults that wait" });
@@ -49,11 +75,44 @@ export class WorldPanel {
     this.node = el(
       "aside",
       { class: "world", id: "world", "aria-label": "World" },
-      el("header", {}, el("h2", {}, "World"), el("button", { class: "round world-close", type: "button", "aria-label": "Close the world panel", onclick: () => view.toggleWorld(false) }, icon("close"))),
+      el(
+        "header",
+        {},
+        el("h2", {}, "World"),
+        el(
+          "button",
+          {
+            class: "round world-close",
+            type: "button",
+            "aria-label": "Close the world panel",
+            onclick: () => view.toggleWorld(false),
+          },
+          icon("close"),
+        ),
+      ),
       this.presence,
-      el("section", { "aria-label": "Market clock" }, el("div", { class: "clock-line" }, el("h3", {}, "New York"), this.badge), el("div", { class: "clock-line" }, this.time, this.paused), el("div", { class: "chips", role: "group", "aria-label": "Speed of the clock" }, this.speeds), el("div", { class: "chips", role: "group", "aria-label": "Jump" }, jumps)),
+      el(
+        "section",
+        { "aria-label": "Market clock" },
+        el("div", { class: "clock-line" }, el("h3", {}, "New York"), this.badge),
+        el("div", { class: "clock-line" }, this.time, this.paused),
+        el("div", { class: "chips", role: "group", "aria-label": "Speed of the clock" }, this.speeds),
+        el("div", { class: "chips", role: "group", "aria-label": "Jump" }, jumps),
+      ),
       this.trouble,
-      el("details", { class: "faults" }, el("summary", {}, "Faults"), el("p", { class: "faint" }, "Break something and see how the bot takes it."), ...FAULTS.map((group) => this.#faults(...group)), this.active, el("button", { class: "button secondary wide", type: "button", onclick: () => this.#clear() }, "Clear all faults")),
+      el(
+        "details",
+        { class: "faults" },
+        el("summary", {}, "Faults"),
+        el("p", { class: "faint" }, "Break something and see how the bot takes it."),
+        ...FAULTS.map((group) => this.#faults(...group)),
+        this.active,
+        el(
+          "button",
+          { class: "button secondary wide", type: "button", onclick: () => this.#clear() },
+          "Clear all faults",
+        ),
+      ),
       el("section", { "aria-label": "Prices" }, el("h3", {}, "Prices"), this.symbols),
     );
     document.addEventListener("visibilitychange", () => document.hidden || this.poll());
@@ -89,13 +148,15 @@ export class WorldPanel {
     this.paused.dataset.paused = String(market.paused);
     this.paused.setAttribute("aria-label", market.paused ? "Let the clock run" : "Pause the clock");
     this.paused.replaceChildren(icon(market.paused ? "play" : "pause"));
-    for (const chip of this.speeds) chip.setAttribute("aria-pressed", String(!market.paused && Number(chip.dataset.speed) === market.speed));
+    for (const chip of this.speeds)
+      chip.setAttribute("aria-pressed", String(!market.paused && Number(chip.dataset.speed) === market.speed));
     for (const symbol of market.symbols) this.#showSymbol(symbol, state.me.locale);
   }
 
   #showSymbol({ symbol, name, price, change_percent: change }, locale) {
     const row = this.#rows.get(symbol) ?? this.#addRow(symbol, name);
-    const number = (value, options) => new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits: 2, ...options }).format(value);
+    const number = (value, options) =>
+      new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits: 2, ...options }).format(value);
     row.price.textContent = number(Number(price));
     row.change.textContent = `${number(Number(change), { signDisplay: "exceptZero" }).replace("-", "−")} %`;
     row.change.className = `change ${change > 0 ? "up" : change < 0 ? "down" : ""}`;
@@ -104,21 +165,50 @@ export class WorldPanel {
   #addRow(symbol, name) {
     const nudges = NUDGES.map((percent) => {
       const label = `${percent > 0 ? "+" : "−"}${Math.abs(percent)} %`;
-      return el("button", { class: "chip nudge", type: "button", "aria-label": `Move ${symbol} ${label}`, onclick: () => this.#act(() => post("/sandbox/market/nudge", { symbol, percent })) }, label);
+      return el(
+        "button",
+        {
+          class: "chip nudge",
+          type: "button",
+          "aria-label": `Move ${symbol} ${label}`,
+          onclick: () => this.#act(() => post("/sandbox/market/nudge", { symbol, percent })),
+        },
+        label,
+      );
     });
     const row = { price: el("span", { class: "price" }), change: el("span", { class: "change" }) };
-    this.symbols.append(el("li", { data: { symbol } }, el("div", { class: "symbol-line" }, el("span", { class: "symbol-name" }, el("strong", {}, symbol), el("span", { class: "faint" }, name)), el("span", { class: "symbol-price" }, row.price, row.change)), el("div", { class: "nudges", role: "group", "aria-label": `Move ${symbol}` }, nudges)));
+    this.symbols.append(
+      el(
+        "li",
+        { data: { symbol } },
+        el(
+          "div",
+          { class: "symbol-line" },
+          el("span", { class: "symbol-name" }, el("strong", {}, symbol), el("span", { class: "faint" }, name)),
+          el("span", { class: "symbol-price" }, row.price, row.change),
+        ),
+        el("div", { class: "nudges", role: "group", "aria-label": `Move ${symbol}` }, nudges),
+      ),
+    );
     this.#rows.set(symbol, row);
     return row;
   }
 
   #faults(title, path, faults) {
-    const add = (fault) => this.#try(async () => {
-      await post(path, fault);
-      await this.#showFaults();
-    });
-    const buttons = faults.map(([label, fault]) => el("button", { class: "chip", type: "button", onclick: () => add(fault) }, label));
-    return el("div", {}, el("h3", {}, title), el("div", { class: "chips", role: "group", "aria-label": `Faults of ${title}` }, buttons));
+    const add = (fault) =>
+      this.#try(async () => {
+        await post(path, fault);
+        await this.#showFaults();
+      });
+    const buttons = faults.map(([label, fault]) =>
+      el("button", { class: "chip", type: "button", onclick: () => add(fault) }, label),
+    );
+    return el(
+      "div",
+      {},
+      el("h3", {}, title),
+      el("div", { class: "chips", role: "group", "aria-label": `Faults of ${title}` }, buttons),
+    );
   }
 
   async #showFaults() {

@@ -12,6 +12,8 @@ from urllib.parse import quote
 import jsonschema_rs
 from jsonschema_rs import ValidationError, ValidationErrorKind
 
+from sandbox.discord.state import Exchange
+
 VERSION = re.compile(r"^/api/v10")
 NUMBER = re.compile(r"\d{15,}[^/]*")
 # The description says that the codes of field errors are numbers; Discord's documentation and practice are words.
@@ -61,9 +63,14 @@ def _strangeness(branch: list[ValidationError], at: list[str | int]) -> tuple[bo
     return other_type, other_kind, len(branch)
 
 
-def unread(exchange: Any) -> bool:
+def unread(exchange: Exchange) -> bool:
     """Whether the request was turned away before its body was read; the client sends it again."""
     return exchange.status == 429 or exchange.status >= 500
+
+
+@cache
+def pattern(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\{.*?\\}", "[^/]+", re.escape(template)))
 
 
 class Description:
@@ -79,36 +86,31 @@ class Description:
         for name, keys in IGNORED.items():
             schemas[name]["properties"] |= {key: {"enum": [None, False, 0]} for key in keys}
         for schema in in_objects(strict):
-            if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
+            if isinstance(schema.get("properties"), dict) and "object" in schema.get("type", ()):
                 schema.setdefault("additionalProperties", False)
         self._registry = jsonschema_rs.Registry([("urn:answers", document), ("urn:requests", strict)])
         self._validator = cache(self._compile)
         self._operations = [
-            (
-                re.compile(re.sub(r"\\{.*?\\}", "[^/]+", re.escape(template))),
-                template.count("{"),
-                method,
-                template,
-                about,
-            )
+            (method, template, about)
             for template, methods in document["paths"].items()
             for method, about in methods.items()
         ]
-        self._operations.sort(key=lambda operation: operation[1])
+        # Of several that fit, the one with the fewest variables is meant: /users/@me before /users/{user_id}.
+        self._operations.sort(key=lambda operation: operation[1].count("{"))
 
     def _compile(self, urn: str, *pointer: str) -> jsonschema_rs.Validator:
         escaped = [quote(part.replace("~", "~0").replace("/", "~1"), safe="~") for part in pointer]
         reference = {"$ref": f"urn:{urn}#/{'/'.join(escaped)}"}
         return jsonschema_rs.Draft202012Validator(reference, registry=self._registry, validate_formats=True)
 
-    def problems(self, exchange: Any) -> Iterator[str]:
+    def problems(self, exchange: Exchange) -> Iterator[str]:
         """What the description has against a request and its answer."""
         method, path = exchange.method.lower(), VERSION.sub("", exchange.path)
-        known = [found[3:] for found in self._operations if found[2] == method and found[0].fullmatch(path)]
+        known = [found for found in self._operations if found[0] == method and pattern(found[1]).fullmatch(path)]
         if not known:
             yield "no such operation"
             return
-        template, about = known[0]
+        _, template, about = known[0]
         operation = ("paths", template, method)
         if "requestBody" in about and not unread(exchange):
             content = ("requestBody", "content", "application/json", "schema")
@@ -117,7 +119,7 @@ class Description:
             yield "request body: none is expected"
         yield from self._answer(operation, about["responses"], exchange)
 
-    def _answer(self, operation: tuple[str, ...], responses: dict[str, Any], exchange: Any) -> Iterator[str]:
+    def _answer(self, operation: tuple[str, ...], responses: dict[str, Any], exchange: Exchange) -> Iterator[str]:
         key = next((key for key in (str(exchange.status), f"{exchange.status // 100}XX") if key in responses), None)
         if key is None:
             if exchange.status < 500:
@@ -152,7 +154,7 @@ EMBED_LIMITS = {"title": 256, "description": 4096, "footer/text": 2048, "author/
 FIELD_LIMITS = {"name": 256, "value": 1024}
 
 
-def limit_problems(exchange: Any) -> Iterator[str]:
+def limit_problems(exchange: Exchange) -> Iterator[str]:
     """What the product's own rules, and Discord's unwritten ones, have against a request."""
     if unread(exchange):
         return
@@ -195,10 +197,10 @@ def _embed_problems(embeds: list[dict[str, Any]]) -> Iterator[str]:
     yield from _too_long("embeds", embeds, 10)
     total = 0
     for embed in embeds:
-        texts = [(at, *_text(embed, at), most) for at, most in EMBED_LIMITS.items()]
+        texts = [(at, _text(embed, at), most) for at, most in EMBED_LIMITS.items()]
         fields = embed.get("fields") or []
         yield from _too_long("fields", fields, 25)
-        texts += [(at, *_text(field, at), most) for field in fields for at, most in FIELD_LIMITS.items()]
+        texts += [(at, _text(field, at), most) for field in fields for at, most in FIELD_LIMITS.items()]
         for at, text, most in texts:
             total += len(text)
             yield from _too_long(at, text, most)
@@ -206,10 +208,10 @@ def _embed_problems(embeds: list[dict[str, Any]]) -> Iterator[str]:
         yield f"embeds: {total} characters in all are more than 6000"
 
 
-def _text(part: dict[str, Any], at: str) -> tuple[str]:
+def _text(part: dict[str, Any], at: str) -> str:
     first, _, second = at.partition("/")
     value = part.get(first) or ""
-    return ((value.get(second) or "") if isinstance(value, dict) else value,)
+    return value.get(second) or "" if isinstance(value, dict) else value
 
 
 def _component_problems(body: dict[str, Any]) -> Iterator[str]:
@@ -269,20 +271,20 @@ def _option_problems(option: dict[str, Any]) -> Iterator[str]:
 class Traffic:
     """Recorded exchanges of a bot, as `Discord(record=True).requests` keeps them, are held to what is known of Discord.
 
-    Without a description, as where the official one is absent, only the limits apply; `house` False leaves out the
-    limits too, for clients that are not ours.
+    Without a description, as where the official one is absent, only the limits apply; `ours` False leaves out the
+    limits, for clients whose habits are not ours.
     """
 
-    def __init__(self, description: Description | None = None, *, house: bool = True) -> None:
+    def __init__(self, description: Description | None = None, *, ours: bool = True) -> None:
         self._description = description
-        self._house = house
+        self._ours = ours
 
-    def problems(self, exchanges: Iterable[Any]) -> list[str]:
+    def problems(self, exchanges: Iterable[Exchange]) -> list[str]:
         """One line for each fault, each once: the request, then where in it and what."""
         found: dict[str, None] = {}
         for exchange in exchanges:
             where = f"{exchange.method} {NUMBER.sub('…', exchange.path)} ({exchange.status})"
             faults = [*self._description.problems(exchange)] if self._description else []
-            faults += [*limit_problems(exchange)] if self._house else []
+            faults += [*limit_problems(exchange)] if self._ours else []
             found |= dict.fromkeys(f"{where} {fault}" for fault in faults)
         return list(found)

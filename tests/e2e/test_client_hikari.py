@@ -2,19 +2,20 @@
 
 import asyncio
 import base64
-import importlib.util
 import logging
 import sys
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 
 import hikari
 import pytest
+from client_session import use_everything
 from discord_spec import Description, Traffic
 from hikari.impl import AutocompleteChoiceBuilder, GatewayShardImpl
 from standin import standin
 
 COMPRESSION = hikari.api.GatewayCompression
-ZSTD = sys.version_info >= (3, 14) or importlib.util.find_spec("backports") is not None
+ZSTD = sys.version_info >= (3, 14) or bool(find_spec("backports") and find_spec("backports.zstd"))
 COMPRESSIONS = [
     pytest.param(None, id="none"),
     pytest.param(COMPRESSION.PAYLOAD_ZLIB_STREAM, id="payload"),
@@ -112,25 +113,6 @@ async def running(server):
         await bot.close()
 
 
-async def use_everything(person):
-    assert [choice["value"] for choice in await person.type("quote", symbol="sp").choices()] == ["SPY", "SPX"]
-    answer = await person.command("quote", symbol="SPY").message()
-    assert answer["content"] == "SPY 601.20"
-    assert answer["embeds"][0]["fields"][0]["value"] == "601.19"
-    assert (await person.press(answer, "Refresh").message())["content"] == "refreshed"
-    chosen = person.choose(answer, "expiry", "week")
-    assert (await chosen.message())["content"] == "expiry week"
-    opened = person.press(answer, "Alert me")
-    assert (await opened.modal())["title"] == "Alert"
-    stored = await person.submit(opened, level="600").message()
-    assert (stored["content"], stored["flags"] & 64) == ("Alert at 600", 64)
-    gamma = person.command("gamma", symbol="SPX")
-    picture = await gamma.message()
-    assert picture["content"] == "Gamma of SPX"
-    assert picture["attachments"][0]["filename"] == "gamma.png"
-    assert (await gamma.followup())["flags"] & 64
-
-
 async def test_hikari_uses_commands_components_and_modals(caplog):
     async with standin(record=True) as server, running(server) as bot:
         assert bot.get_me().id == int(server.world.application_id)
@@ -144,7 +126,7 @@ async def test_hikari_uses_commands_components_and_modals(caplog):
 async def test_hikari_and_the_stand_in_speak_as_described(shared_specs):
     async with standin(record=True) as server, running(server):
         await use_everything(server.person("Mara"))
-        traffic = Traffic(Description(shared_specs / "discord" / "openapi.json"), house=False)
+        traffic = Traffic(Description(shared_specs / "discord" / "openapi.json"), ours=False)
         problems = traffic.problems(server.requests)
         assert not problems, "\n".join(problems)
 

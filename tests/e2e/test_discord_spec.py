@@ -105,7 +105,7 @@ def test_good_requests_have_no_problems(description):
     ],
 )  # fmt: skip
 def test_the_description_finds_what_is_not_discord_s(description, exchange, told):
-    assert told in " ".join(Traffic(description, house=False).problems([exchange]))
+    assert told in " ".join(Traffic(description, ours=False).problems([exchange]))
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,12 @@ async def quote_again(sandbox, person, within_s: float = 15.0):
     ],
 )
 async def test_the_bot_returns_after_every_fault_of_the_gateway(mara, sandbox, fault):
+    identified = sandbox.discord.gateway.identified
     sandbox.discord.fault(**fault)
     await asyncio.sleep(0.3)
     assert (await quote_again(sandbox, mara))["content"].startswith("**SPY**")
+    resumed = sandbox.discord.gateway.identified == identified
+    assert resumed == (fault.get("resumable", True)), "an IDENTIFY too many: Discord allows a thousand a day"
 
 
 async def test_buttons_survive_a_restart_of_the_bot(tmp_path):
@@ -38,7 +41,7 @@ async def test_buttons_survive_a_restart_of_the_bot(tmp_path):
             await quote_again(sandbox, mara)
             quoted = await mara.command("quote", symbols="SPY").message()
             drawn = await mara.command("gamma", symbol="SPX").message()
-        await until(lambda: not sandbox.discord.gateway.reachable)
+        await until(lambda: not sandbox.discord.gateway.online)
         async with product_running(sandbox.environment(), tmp_path, take_port()):
             await until(lambda: sandbox.discord.gateway.reachable)
             assert (await mara.press(quoted, "Refresh").message())["id"] == quoted["id"]
@@ -91,3 +94,16 @@ async def test_without_a_database_the_bot_answers_and_says_what_is_missing(tmp_p
             assert ready.status_code == 503
             assert ready.json()["parts"]["database"] == {"ok": False, "detail": "cannot be reached, trying again"}
             assert (await sandbox.http.get(f"http://127.0.0.1:{port}/livez")).json()["alive"]
+
+
+async def test_a_gateway_that_keeps_closing_is_not_stormed(tmp_path):
+    async with sandbox_running() as sandbox, product_running(sandbox.environment(), tmp_path, take_port()) as product:
+        await until(lambda: (part := product.services.health.parts.get("gateway")) and part.ok)
+        connections = 0
+        deadline = asyncio.get_running_loop().time() + 4
+        while asyncio.get_running_loop().time() < deadline:
+            if sandbox.discord.gateway.online and product.services.health.parts["gateway"].ok:
+                connections += 1
+                sandbox.discord.fault("gateway_reset")
+            await asyncio.sleep(0.02)
+        assert 3 <= connections <= 10

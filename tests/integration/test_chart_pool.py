@@ -34,6 +34,21 @@ async def main():
 asyncio.run(main())
 """
 
+DRAWING = """
+import asyncio, sys
+from services.chart_pool import ChartPool
+
+async def main():
+    pool = ChartPool()
+    await pool.start()
+    print(*await pool.run(eval, "list(__import__('sys').modules)"))
+    print(await pool.run(eval, "__import__('services.canvas').canvas.Font(21).width('words')"))
+    print(*sys.modules)
+    await pool.close()
+
+asyncio.run(main())
+"""
+
 
 @pytest.fixture
 async def pool():
@@ -137,3 +152,25 @@ def test_workers_end_when_their_parent_is_killed(parent):
     parent.kill()
     # The pipe closes when the last process that inherited it has gone.
     assert parent.communicate(timeout=DEADLINE_S)[0] == ""
+
+
+@pytest.fixture(params=["no home", "a home that takes nothing"])
+def drawing(request, tmp_path):
+    """The lines and complaints of a process whose worker never saw matplotlib's list of fonts and cannot keep one."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG", "TMPDIR"}}
+    home = tmp_path / "home"
+    home.touch()
+    homes = {"HOME": str(home)} if request.param.startswith("a") else {"XDG_CACHE_HOME": str(home)}
+    command = [sys.executable, "-c", DRAWING]
+    done = subprocess.run(command, env=kept | homes, capture_output=True, text=True, timeout=DEADLINE_S, check=True)
+    return done.stdout.splitlines(), done.stderr
+
+
+def test_a_ready_worker_has_what_it_draws_with_and_little_else(drawing):
+    (loaded, width, in_parent), complaints = drawing
+    assert complaints == ""
+    assert "services.gamma_chart" in loaded.split()
+    assert float(width) > 21
+    for name in ("discord", "pandas", "pydantic", "structlog", "rapidfuzz", "aiohttp", "scipy", "matplotlib.pyplot"):
+        assert name not in loaded.split()
+    assert "matplotlib" not in in_parent.split()

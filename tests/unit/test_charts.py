@@ -1,26 +1,33 @@
 """The gamma picture: where things stand, that nothing collides, and that the PNG holds what was drawn."""
 
 import io
+import string
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from matplotlib.ft2font import FT2Font
 from PIL import Image
 
 from db.models import Theme
-from services.canvas import Align, Canvas, Font
+from services.canvas import Align, Canvas, Font, Weight
 from services.chart_frame import Frame, round_number, round_prices, spread
-from services.charts import LANDSCAPE, PALETTES, PORTRAIT, alt_text, draw_gamma, gamma_picture, money, strike
+from services.charts import LANDSCAPE, PORTRAIT, gamma_picture
 from services.feeds import cboe_files
 from services.gamma import Expiry, Gamma, Mode, analyze
+from services.gamma_chart import PALETTES, draw_gamma
+from services.gamma_words import alt_text, money, strike
+from services.png import encode
 
+FONTS = Path(__file__).parents[2] / "services" / "fonts"
 SIZES = (LANDSCAPE, PORTRAIT)
 RECORDINGS = ("spx_20221212.csv", "rut_20221212.csv", "rut_20230920.json", "spy_20250516.csv")
 
@@ -128,7 +135,7 @@ def test_each_level_has_its_line_on_its_row(size, theme):
         (gamma.call_wall, palette.positive),
         (gamma.put_wall, palette.negative),
     ):
-        row = canvas.pixels[int(frame.y(price))]
+        row = canvas.pixels[int(frame.y(price)), :, :3]
         on_line = (row[round(frame.left) : round(frame.right)] == rgb(colour)).all(axis=1)
         assert on_line.mean() > 0.4, price
 
@@ -154,7 +161,7 @@ def test_bars_are_as_long_as_their_exposure_and_end_on_its_column():
     canvas, frame = drawn(gamma)
     at = int(np.argmin(np.abs(frame.bars.strikes - gamma.call_wall)))
     net = frame.bars.calls[at] + frame.bars.puts[at]
-    row = canvas.pixels[int(frame.y(gamma.call_wall) + frame.half_bar - 2)]
+    row = canvas.pixels[int(frame.y(gamma.call_wall) + frame.half_bar - 2), :, :3]
     solid = np.flatnonzero(
         (row[round(frame.x(0)) + 2 : round(frame.right)] == rgb(PALETTES[Theme.DARK].positive)).all(axis=1)
     )
@@ -201,7 +208,7 @@ def test_nothing_overlaps_or_leaves_the_canvas(size, offsets, move, quoted):
 def test_walls_on_one_strike_both_show():
     gamma = chain_like(call_wall=595.0, put_wall=595.0)
     canvas, frame = drawn(gamma)
-    row = canvas.pixels[int(frame.y(595.0))]
+    row = canvas.pixels[int(frame.y(595.0)), :, :3]
     for colour in (PALETTES[Theme.DARK].positive, PALETTES[Theme.DARK].negative):
         assert (row == rgb(colour)).all(axis=1).sum() > 200
 
@@ -313,22 +320,67 @@ def test_the_png_has_the_size_asked_for_and_the_pixels_drawn(size):
     with Image.open(io.BytesIO(gamma_picture(gamma, size=size))) as picture:
         assert picture.size == size
         assert picture.mode == "RGB"
-        assert np.array_equal(np.asarray(picture), canvas.pixels)
+        assert np.array_equal(np.asarray(picture), canvas.pixels[..., :3])
 
 
-@given(pixels=arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3))))
-def test_png_is_lossless(pixels):
-    canvas = Canvas(pixels.shape[1], pixels.shape[0], "#000000")
-    canvas.pixels[:] = pixels
-    with Image.open(io.BytesIO(canvas.png())) as picture:
-        assert np.array_equal(np.asarray(picture), pixels)
+@given(pixels=arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.integers(3, 4))))
+def test_png_is_lossless_and_drops_alpha(pixels):
+    with Image.open(io.BytesIO(encode(pixels))) as picture:
+        assert picture.mode == "RGB"
+        assert np.array_equal(np.asarray(picture), pixels[..., :3])
 
 
-def test_a_box_covers_part_of_the_rows_at_its_edges():
+def test_a_box_covers_part_of_the_rows_at_its_edges_and_whole_columns():
     canvas = Canvas(4, 4, "#000000")
-    canvas.box(1, 0.5, 3, 2.25, "#FFFFFF")
-    assert canvas.pixels[:, 1, 0].tolist() == [127, 255, 63, 0]
+    canvas.box(0.9, 0.5, 3.2, 2.25, "#FFFFFF")
+    assert canvas.pixels[:, 1, 0] == pytest.approx([128, 255, 64, 0], abs=1)
     assert canvas.pixels[1, :, 0].tolist() == [0, 255, 255, 0]
+
+
+def test_boxes_can_be_drawn_at_once_and_none_where_edges_pass_each_other():
+    canvas = Canvas(6, 4, "#000000")
+    canvas.box(1, np.array([0.0, 2.0, 3.0]), np.array([3.0, 5.0, 0.0]), np.array([1.0, 3.0, 4.0]), "#FF0000", 0.5)
+    canvas.box(0, np.empty(0), 4, np.empty(0), "#FFFFFF")
+    assert canvas.pixels[..., 0] == pytest.approx(
+        np.array([[0, 128, 128, 0, 0, 0], [0] * 6, [0, 128, 128, 128, 128, 0], [0] * 6]), abs=1
+    )
+    assert (canvas.pixels[..., 3] == 255).all()
+
+
+def test_a_rounded_box_fills_its_edges_but_not_its_corners():
+    canvas = Canvas(40, 30, "#000000")
+    canvas.rounded_box(5, 5, 30, 20, 8, "#FFFFFF")
+    filled = canvas.pixels[..., 0]
+    assert (filled[5:25, 13:27] == 255).all()
+    assert (filled[13:17, 5:35] == 255).all()
+    assert filled[5, 5] == filled[24, 34] == 0
+    assert filled[[4, 25]].max() == filled[:, [4, 35]].max() == 0
+
+
+def test_dashes_alternate_and_can_be_shifted():
+    canvas = Canvas(12, 4, "#000000")
+    canvas.dashes(0, 12, 1, 2, "#FFFFFF", dash=3, gap=3)
+    canvas.dashes(0, 12, 3, 2, "#FFFFFF", dash=3, gap=3, phase=3)
+    assert canvas.pixels[0, :, 0].tolist() == ([255] * 3 + [0] * 3) * 2
+    assert canvas.pixels[3, :, 0].tolist() == ([0] * 3 + [255] * 3) * 2
+
+
+@pytest.mark.parametrize("align", Align)
+def test_text_stands_on_its_baseline_where_it_is_aligned(align):
+    canvas, font = Canvas(300, 100, "#000000"), Font(40)
+    canvas.text(150, 60, "HE HE", font, "#FFFFFF", align)
+    rows, columns = np.nonzero(canvas.pixels[..., 0] > 127)
+    back = {Align.LEFT: 0, Align.CENTRE: 0.5, Align.RIGHT: 1}[align] * font.width("HE HE")
+    assert rows.max() == 59
+    assert columns.min() == pytest.approx(150 - back, abs=5)
+    assert columns.max() == pytest.approx(150 - back + font.width("HE HE"), abs=5)
+    assert canvas.pixels.max(axis=(0, 1)).tolist() == [255] * 4
+
+
+def test_text_is_kerned_and_its_width_grows_with_its_size():
+    font = Font(21)
+    assert font.width("To AV") < sum(font.width(letter) for letter in "To AV") - 1
+    assert Font(63).width("To AV") == pytest.approx(3 * font.width("To AV"))
 
 
 def test_shapes_beyond_the_edge_are_clipped():
@@ -449,15 +501,15 @@ def test_colours_can_be_told_from_their_ground(palette):
     assert contrast(palette.paper, palette.spot) >= 4.5
 
 
-def test_every_sign_in_use_has_a_glyph():
-    missing = Font(40).width("\ue000")
-    face_widths = {sign: Font(40).width(sign) for sign in "−×±·…%$—↑↓+,.’é€"}
-    assert all(width and width != missing for width in face_widths.values())
+@pytest.mark.parametrize("weight", Weight)
+def test_every_sign_in_use_has_a_glyph(weight):
+    face = FT2Font(FONTS / f"Inter-{weight}.otf")
+    signs = string.digits + string.ascii_letters + "−×±·…%$—↑↓+,.’;:()é€"
+    assert [sign for sign in signs if not face.get_char_index(ord(sign))] == []
 
 
-def test_importing_the_charts_stays_small():
-    heavy = "{'discord', 'pandas', 'pydantic', 'matplotlib', 'scipy', 'aiohttp'}"
-    program = f"import sys, services.chart_pool; print({heavy} & set(sys.modules))"
+def test_the_process_of_the_bot_does_without_matplotlib():
+    program = "import sys, bot.views, services.wiring; print({'matplotlib', 'PIL'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status: int = arguments.command(arguments)
     except ValidationError as error:
-        return _complain("settings", *(_setting_error(dict(e)) for e in error.errors()))
+        return _complain(*(_setting_error(dict(e)) for e in error.errors()))
     except (PulseError, EmbeddedError, OSError) as error:
         return _complain(str(error))
     except KeyboardInterrupt:
@@ -128,7 +128,8 @@ def _settings() -> "Settings":
 def _setting_error(error: dict[str, object]) -> str:
     place = error["loc"]
     name = str(place[0]).upper() if isinstance(place, tuple) and place else ""
-    return f"{name}: {error['msg']}" if name else str(error["msg"])
+    words = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {words}" if name else words
 
 
 def _complain(*lines: str) -> int:

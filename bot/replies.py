@@ -178,6 +178,12 @@ async def unclaimed(interaction: Interaction) -> None:
 class Tree(app_commands.CommandTree[PulseBot]):
     """discord.py's command tree, whose errors all end as words."""
 
+    async def interaction_check(self, interaction: Interaction, /) -> bool:
+        """Let a command through; a completion that is delivered twice only once."""
+        return interaction.type is not discord.InteractionType.autocomplete or interaction.client.first_time(
+            interaction.id
+        )
+
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
         """Answer what failed before a command began: its options, or a command that this process does not know."""
         cause = (

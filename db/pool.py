@@ -178,6 +178,9 @@ def outages(connection: Connection) -> Iterator[None]:
         yield
     except _OUTAGES as error:
         raise DatabaseUnavailable(f"PostgreSQL went away: {_reason(error)}") from error
+    except asyncpg.InternalClientError as error:  # asyncpg's confusion over a server that dies in mid-sentence
+        connection.terminate()
+        raise DatabaseUnavailable(f"PostgreSQL went away: {_reason(error)}") from error
     except asyncpg.InterfaceError as error:  # also raised for misuse, which must stay visible
         if _lost(connection):
             raise DatabaseUnavailable(f"PostgreSQL went away: {_reason(error)}") from error

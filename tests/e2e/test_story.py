@@ -19,6 +19,8 @@ async def browser(chromium):
 @pytest.fixture(params=[(1280, 800), (390, 844)], ids=["desktop", "phone"])
 async def page(request, browser, sandbox, mara):
     width, height = request.param
+    for channel in sandbox.discord.world.channels.values():
+        sandbox.discord.messages_in(channel).clear()
     context = await browser.new_context(
         viewport={"width": width, "height": height}, has_touch=width < 500, is_mobile=width < 500
     )

@@ -90,14 +90,15 @@ def refuse():
     raise ValueError("not today")
 
 
-def workers():
-    return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+def workers(pool):
+    """Its processes; this one may have children of other tests too."""
+    return [psutil.Process(pid) for pid in pool._executor._processes]
 
 
 async def test_one_worker_is_ready_and_the_second_appears_on_demand(pool):
-    assert len(workers()) == 1
+    assert len(workers(pool)) == 1
     pids = await asyncio.gather(*(pool.run(pid_after, 0.5) for _ in range(4)))
-    assert set(pids) == {worker.pid for worker in workers()}
+    assert set(pids) == {worker.pid for worker in workers(pool)}
     assert len(set(pids)) == 2
 
 
@@ -113,11 +114,11 @@ async def test_work_lost_with_its_worker_is_done_again(pool, tmp_path):
 async def test_everything_in_flight_survives_a_killed_worker(pool):
     tasks = [asyncio.ensure_future(pool.run(pid_after, 0.2)) for _ in range(6)]
     await asyncio.sleep(0.1)
-    victim = workers()[0].pid
+    victim = workers(pool)[0].pid
     os.kill(victim, signal.SIGKILL)
     pids = await asyncio.wait_for(asyncio.gather(*tasks), DEADLINE_S)
     assert len(pids) == 6
-    assert victim not in {worker.pid for worker in workers()}
+    assert victim not in {worker.pid for worker in workers(pool)}
 
 
 async def test_work_that_always_kills_its_worker_fails_and_the_pool_lives_on(pool):
@@ -129,7 +130,7 @@ async def test_work_that_always_kills_its_worker_fails_and_the_pool_lives_on(poo
 async def test_close_leaves_no_worker():
     pool = ChartPool()
     await asyncio.gather(*(pool.run(pid_after, 0.2) for _ in range(2)))
-    mine = workers()
+    mine = workers(pool)
     assert mine
     await pool.close()
     assert not psutil.wait_procs(mine, DEADLINE_S)[1]

@@ -122,17 +122,22 @@ class _Delivery:
             self._acknowledged = True
 
     async def send(self, reply: Reply) -> None:
+        in_doubt = False
         for attempt in range(TRIES):
+            first = not self._acknowledged
             try:
-                await (self._later(reply) if self._acknowledged else self._first(reply))
+                await (self._first(reply) if first else self._later(reply))
             except discord.HTTPException as error:
+                if error.code == ALREADY_ANSWERED and in_doubt:
+                    return  # it had arrived
                 if not self._may_repeat(error):
                     return
             except (aiohttp.ClientError, OSError) as error:
-                # The answer may have arrived: sending it again tells, because a second first answer is refused.
                 log.warning("answer interrupted", error=repr(error), attempt=attempt)
             else:
                 return
+            # A first answer that may have arrived is sent again: a second one is refused, and that tells.
+            in_doubt = first
             await asyncio.sleep(0.1 * 2**attempt)
 
     def _may_repeat(self, error: discord.HTTPException) -> bool:

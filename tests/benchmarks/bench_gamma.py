@@ -18,7 +18,7 @@ from services.gamma import analyze
 
 SHARED = Path(os.environ.get("PULSE_SHARED") or Path(__file__).parents[2].parent / "shared") / "data" / "cboe"
 ROUNDS = 40
-LIMITS = {"gamma_analysis_spx_ms": 15, "parse_cboe_json_over_json_loads": 1}
+LIMITS = {"analysis of the SPX chain, ms": 15, "parse Cboe JSON over json.loads": 1}
 
 
 def figures() -> dict[str, float]:
@@ -35,14 +35,14 @@ def figures() -> dict[str, float]:
         _median_ms(lambda: json.loads(large), 5),
     )
     return {
-        "gamma_analysis_spx_contracts": len(chain.strike),
-        "gamma_analysis_spx_ms": analysis,
-        "gamma_one_level_of_a_loop_ms": level,
-        "gamma_loop_of_60_levels_over_analysis": 60 * level / analysis,
-        "parse_cboe_json_mb": len(large) / 1e6,
-        "parse_cboe_json_ms": parse,
-        "parse_cboe_json_over_json_loads": parse / plain,
-        "parse_cboe_csv_spx_ms": _median_ms(lambda: cboe_files.read(SHARED / "spx_20221212.csv"), 5),
+        "SPX contracts": len(chain.strike),
+        "analysis of the SPX chain, ms": analysis,
+        "one level of the usual loop, ms": level,
+        "60 levels of the usual loop over the analysis": 60 * level / analysis,
+        "Cboe JSON, MB": len(large) / 1e6,
+        "parse Cboe JSON, ms": parse,
+        "parse Cboe JSON over json.loads": parse / plain,
+        "parse the SPX CSV, ms": _median_ms(lambda: cboe_files.read(SHARED / "spx_20221212.csv"), 5),
     }
 
 

@@ -120,3 +120,14 @@ async def test_a_button_of_another_version_is_told(mara, sandbox):
         {**answer, "components": message.wire["components"]}, "quote:of:another:version"
     ).message()
     assert "This button is from another version" in refusal["content"]
+
+
+async def test_a_refusal_cut_off_in_the_middle_is_told_once(mara, sandbox):
+    answer = await mara.command("quote", symbols="SPY").message()
+    await asyncio.sleep(1.1)
+    before = len(mara.reads())
+    await sandbox.market_fault(kind="status", status=500, count=50)
+    sandbox.discord.fault("abort", count=1, path_contains="callback")
+    mara.press(answer, "Refresh")
+    await asyncio.sleep(1.5)
+    assert len(mara.reads()) == before + 1

@@ -23,9 +23,9 @@ SERVING = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, env_file: str | None = ".env") -> int:
     """Run one command; returns the exit status, 2 for what the caller can mend."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_args(argv, argparse.Namespace(env_file=env_file))
     from pydantic import ValidationError
 
     from db.embedded import EmbeddedError
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=words).set_defaults(command=_serve, parts=name)
     commands.add_parser("migrate", help="bring the database to the newest schema").set_defaults(command=_migrate)
     demo = commands.add_parser("demo", help="the whole product on this machine, without any account")
-    demo.add_argument("--port", type=int, default=8080, help="port of the page (default 8080)")
+    demo.add_argument("--port", type=_port, default=8080, help="port of the page (default 8080)")
     demo.set_defaults(command=_demo)
     gamma = commands.add_parser("gamma", help="gamma levels of a symbol or of a recorded chain")
     gamma_cli.add_arguments(gamma)
@@ -61,8 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text} is not a port: choose a number from 1 to 65535")
+    return int(text)
+
+
 def _serve(arguments: argparse.Namespace) -> int:
-    settings = _settings()
+    settings = _settings(arguments)
     parts = _parts()
     chosen = list(parts.values()) if arguments.parts == "run" else [parts[arguments.parts]]
     asyncio.run(_until_stopped(settings, chosen))
@@ -95,10 +101,10 @@ async def _until_stopped(settings: "Settings", parts: "Sequence[Part]") -> None:
             await asyncio.gather(*running, return_exceptions=True)
 
 
-def _migrate(_arguments: argparse.Namespace) -> int:
+def _migrate(arguments: argparse.Namespace) -> int:
     from services.wiring import migrate
 
-    for name in asyncio.run(migrate(_settings())):
+    for name in asyncio.run(migrate(_settings(arguments))):
         print(name)
     return 0
 
@@ -113,14 +119,14 @@ def _gamma(arguments: argparse.Namespace) -> int:
     from services import gamma_cli
     from services.wiring import load_chain
 
-    return gamma_cli.run(arguments, lambda symbol: asyncio.run(load_chain(_settings(), symbol)))
+    return gamma_cli.run(arguments, lambda symbol: asyncio.run(load_chain(_settings(arguments), symbol)))
 
 
-def _settings() -> "Settings":
+def _settings(arguments: argparse.Namespace) -> "Settings":
     from services.log import setup_logging
     from services.settings import Settings
 
-    settings = Settings()
+    settings = Settings(_env_file=arguments.env_file)  # type: ignore[call-arg]  # BaseSettings takes it
     setup_logging(settings.log_format, settings.log_level, settings.secrets())
     return settings
 

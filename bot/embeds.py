@@ -1,5 +1,6 @@
 """How facts look in a message: the first line carries the fact, because a push notification shows just that."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import discord
@@ -19,6 +20,7 @@ RED = discord.Colour(0xF6465D)
 GREY = discord.Colour(0x8B93A7)
 AMBER = discord.Colour(0xFFB020)
 
+OLD_TRADE = timedelta(minutes=1)
 EXPIRY_WORDS = {
     Expiry.ALL: "all expiries",
     Expiry.ZERO_DTE: "0DTE",
@@ -74,7 +76,7 @@ def status(parts: dict[str, Part], feeds: list[FeedHealth]) -> discord.Embed:
 def _headline(quote: Quote, locale: Locale) -> str:
     text = f"**{quote.symbol}** {numbers.price(quote.price, locale)}"
     if quote.previous_close:
-        move = quote.price / quote.previous_close - 1
+        move = round(quote.price / quote.previous_close - 1, 4)
         text += f" {_arrow(move)} {numbers.percent(move, locale, sign=True)}"
     return text
 
@@ -96,8 +98,8 @@ def _several(answer: Board, locale: Locale) -> discord.Embed:
     embed = discord.Embed(colour=GREY, description="\n".join(_row(line, locale) for line in answer.lines))
     first = answer.lines[0]
     embed.add_field(name="Market", value=session(first.session), inline=False)
-    kinds = {line.quote.source: line for line in answer.lines}
-    embed.add_field(name="Data", value="\n".join(_freshness(line) for line in kinds.values()), inline=False)
+    oldest = {line.quote.source: line for line in sorted(answer.lines, key=lambda line: line.age)}
+    embed.add_field(name="Data", value="\n".join(_freshness(line) for line in oldest.values()), inline=False)
     return embed
 
 
@@ -122,8 +124,12 @@ def _freshness(line: Line) -> str:
     quote = line.quote
     if quote.delay is None:
         return f"{quote.source} · **recording** of {moment(quote.as_of, 'f')}, {numbers.duration(line.age)} old"
+    if line.session.phase is Phase.CLOSED:
+        return f"{quote.source} · last price of the session, {moment(quote.as_of, 'f')} ({moment(quote.as_of)})"
     delay = f"delayed {numbers.duration(quote.delay)}" if quote.delay else "real time"
     text = f"{quote.source} · {delay} · {numbers.duration(line.age)} old when shown · {moment(quote.as_of, 'T')}"
+    if quote.traded_at and quote.as_of - quote.traded_at > OLD_TRADE:
+        text += f" · last trade {moment(quote.traded_at)}"
     if line.stale:
         return f"⚠️ **Stale**: nothing new for {numbers.duration(line.age)}. Do not trade on it. · {text}"
     return text

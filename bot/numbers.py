@@ -42,12 +42,15 @@ def count(value: int, locale: Locale) -> str:
 
 
 def percent(fraction: Decimal | float, locale: Locale, *, sign: bool = False) -> str:
-    """Return a fraction as a percentage with two decimals."""
-    return ("+" if sign and fraction > 0 else "") + _signed(fraction * 100, "#,##0.00", locale) + " %"
+    """Return a fraction as a percentage with two decimals, in the locale's own way."""
+    value = round(Decimal(str(fraction)), 4) + 0
+    pattern = locale.percent_formats[None].pattern.replace("#,##0", "#,##0.00")
+    return ("+" if sign and value > 0 else "") + _signed(value, pattern, locale)
 
 
 def change(value: Decimal, locale: Locale) -> str:
     """Return a difference with its sign."""
+    value = round(value, 4) + 0
     return ("+" if value > 0 else "") + price(value, locale)
 
 
@@ -77,4 +80,4 @@ def duration(span: timedelta) -> str:
 
 def _signed(value: Decimal | float, pattern: str, locale: Locale) -> str:
     text: str = format_decimal(value, pattern, locale=locale)
-    return text.replace(get_minus_sign_symbol(locale), "−", 1)
+    return text.replace(get_minus_sign_symbol(locale), "−", 1).replace("-", "−", 1)

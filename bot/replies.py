@@ -80,7 +80,7 @@ async def answer(
 
 
 def problem(text: str) -> Reply:
-    """Return the private reply that tells a person what went wrong and what to do."""
+    """Return what tells a person what went wrong and what to do, privately unless the answer was deferred in public."""
     return Reply(content=f"⚠️ {text}", private=True, is_problem=True)
 
 

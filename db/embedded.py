@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from db.pool import DatabaseRefused, DatabaseUnavailable, connect
 
 _LOG_BYTES = 1_000_000
 _STOP_S = 20
+_WATCH_S = 1
 _START_S = 60  # recovery after a crash reads up to max_wal_size again
 
 
@@ -45,7 +46,13 @@ async def embedded(home: Path) -> AsyncIterator[Server]:
     folder = _prepare(home)
     users = await _join(folder)
     try:
-        yield await _start(folder, binaries)
+        server = await _start(folder, binaries)
+        watch = asyncio.create_task(_keep_supervised(folder, binaries))
+        try:
+            yield server
+        finally:
+            watch.cancel()
+            await asyncio.wait({watch})
     finally:
         os.close(users)
         await _leave(folder)
@@ -65,7 +72,9 @@ def _prepare(home: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EmbeddedError(f"PULSE_HOME cannot be used: {error}") from error
+        raise EmbeddedError(
+            f"PULSE_HOME {home} cannot be used ({error.strerror}): set PULSE_HOME to a folder of your own."
+        ) from error
     if folder.stat().st_uid != os.geteuid():
         raise EmbeddedError(
             f"{folder} belongs to another account. Run as that account, or set PULSE_HOME to a folder of your own."
@@ -100,6 +109,14 @@ async def _start(folder: Path, binaries: Path) -> Server:
     finally:
         os.close(descriptor)
     raise _failure(log)
+
+
+async def _keep_supervised(folder: Path, binaries: Path) -> None:
+    while True:
+        await asyncio.sleep(_WATCH_S)
+        with suppress(EmbeddedError, OSError):  # tried again; the log of the server tells why
+            if not _supervised(folder):
+                await _start(folder, binaries)
 
 
 def _failure(log: Path) -> EmbeddedError:
@@ -150,3 +167,6 @@ async def _leave(folder: Path) -> None:
         if not _free(users, fcntl.LOCK_EX) and _free(users, fcntl.LOCK_SH):
             return
         await asyncio.sleep(0.01)
+    if (alone := supervisor.lock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)) is not None:
+        os.close(await asyncio.to_thread(supervisor.stop_orphan, folder))  # of a killed supervisor
+        os.close(alone)

@@ -117,7 +117,7 @@ async def _become_owner(connection: Connection) -> None:
         await connection.execute(_TABLE)
     except PostgresError as error:
         if error.sqlstate != _NOT_ALLOWED:
-            raise
+            raise MigrationError(f"PostgreSQL did not take the roles and the schema: {error}.") from error
         raise MigrationError(
             f'The login "{login}" may not create the roles and the schema ({error}). Have an administrator run this in'
             f' the database "{database}", then try again:\n\n{roles}\nGRANT pulse_owner, pulse_service TO "{login}";'

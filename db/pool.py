@@ -32,6 +32,7 @@ _OUTAGES = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
 )
+_FAILURES = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)  # ValueError: an address such as h:x
 
 
 class DatabaseUnavailable(Exception):
@@ -137,8 +138,8 @@ class Database:
     async def _acquired(self) -> AsyncIterator[Connection]:
         try:
             connection = await self._pool.acquire(timeout=_CONNECT_S)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise _unavailable(error) from error
+        except _FAILURES as error:
+            raise _unavailable(error, "pulse_service") from error
         try:
             yield connection
         finally:
@@ -166,8 +167,8 @@ async def connect(url: str, *, role: str | None = None, timeout_s: float = _CONN
     try:
         connection: Connection = await asyncpg.connect(url, **_options(role) | {"timeout": timeout_s})
         await _set_codecs(connection)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise _unavailable(error) from error
+    except _FAILURES as error:
+        raise _unavailable(error, role) from error
     return connection
 
 
@@ -199,13 +200,13 @@ def _options(role: str | None) -> dict[str, Any]:
     return {"timeout": _CONNECT_S, "command_timeout": _COMMAND_S, "server_settings": settings}
 
 
-def _unavailable(error: Exception) -> DatabaseUnavailable:
+def _unavailable(error: Exception, role: str | None) -> DatabaseUnavailable:
     closing = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
     if closing or isinstance(error, _OUTAGES):
         return DatabaseUnavailable(f"PostgreSQL cannot be reached: {_reason(error)}")
-    return DatabaseRefused(
-        f"PostgreSQL refuses the connection: {_reason(error)}. Check DATABASE_URL, or run `pulse migrate`."
-    )
+    # without a role it is the migration itself that asks
+    cure = ", or run `pulse migrate`" if role else ": its login and its database must exist on that server"
+    return DatabaseRefused(f"PostgreSQL refuses the connection: {_reason(error)}. Check DATABASE_URL{cure}.")
 
 
 def _reason(error: Exception) -> str:

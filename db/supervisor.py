@@ -104,8 +104,10 @@ class Account:
             self.options = {"user": self.uid, "group": self.gid, "extra_groups": []}
         elif setpriv:
             # a checkout below /root or a private PULSE_HOME: the server may pass closed folders, and their modes stay
+            identity = (f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups")
             capability = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override")
-            self.prefix = [setpriv, f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", *capability, "--"]
+            # PostgreSQL looks for its programs with access(2), which heeds the capability with this bit only
+            self.prefix = [setpriv, *identity, *capability, "--securebits=+no_setuid_fixup", "--"]
         else:
             sys.exit(f"The account nobody cannot enter {closed[-1]}, and setpriv is not installed. {ROOT_ADVICE}")
 

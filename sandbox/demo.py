@@ -27,10 +27,16 @@ STOP_WITHIN_S = 15.0
 
 
 def run(port: int) -> int:
-    """Run until Ctrl-C or SIGTERM; raises PulseError when the port is taken or the product ends by itself."""
+    """Run until Ctrl-C or SIGTERM; raises PulseError when something is in the way or the product ends by itself."""
     home = Path(os.environ.get("PULSE_HOME") or "~/.pulse").expanduser().absolute()
-    home.mkdir(parents=True, exist_ok=True)
-    log = home / "demo.log"
+    log = home / f"demo-{port}.log"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        log.touch()
+    except OSError as error:
+        raise PulseError(
+            f"PULSE_HOME {home} cannot be used ({error.strerror}): set PULSE_HOME to a folder of your own"
+        ) from error
     if asyncio.run(_run(_listen(port), port, home, log)):
         return 0
     raise PulseError(f"the product ended by itself; the last lines of {log}:\n{_tail(log)}")
@@ -41,7 +47,7 @@ async def _run(listener: socket.socket, port: int, home: Path, log: Path) -> boo
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    web_port = int(os.environ.get("WEB_PORT") or _free_port())
+    web_port = _web_port()
     token = f"demo.{secrets.token_urlsafe(24)}"
     async with AsyncExitStack() as stack:
         product = await _start({**_surroundings(port, token), "PULSE_HOME": str(home), "WEB_PORT": str(web_port)}, log)
@@ -53,7 +59,7 @@ async def _run(listener: socket.socket, port: int, home: Path, log: Path) -> boo
         stack.push_async_callback(_stop, product)
         ended = asyncio.create_task(product.wait())
         stopped = asyncio.create_task(stop.wait())
-        if await _ready(web_port, ended, stopped):
+        if await _ready(web_port, ended, stopped, log):
             print(_greeting(port, log), flush=True)
             await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
@@ -89,6 +95,13 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
+def _web_port() -> int:
+    given = os.environ.get("WEB_PORT") or "0"
+    if not (given.isdecimal() and int(given) <= 65535):
+        raise PulseError(f"WEB_PORT {given} is not a port: choose a number up to 65535; 0 or nothing takes a free one")
+    return int(given) or _free_port()
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
@@ -98,9 +111,11 @@ def _free_port() -> int:
 
 async def _start(environment: dict[str, str], log: Path) -> Process:
     """Start bot, web and worker in one process of their own, which ends when this one is gone."""
+    # the product brings only the embedded server to the newest schema by itself
+    commands = ("migrate", "run") if environment.get("DATABASE_URL") else ("run",)
     with log.open("wb") as out:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sandbox.tether", stdin=PIPE, stdout=out, stderr=out, env=environment
+            sys.executable, "-m", "sandbox.tether", *commands, stdin=PIPE, stdout=out, stderr=out, env=environment
         )
 
 
@@ -127,15 +142,26 @@ async def _sandbox(listener: socket.socket, discord: Discord, market: Market) ->
         await runner.cleanup()
 
 
-async def _ready(web_port: int, ended: "asyncio.Task[int]", stopped: "asyncio.Task[bool]") -> bool:
+async def _ready(web_port: int, ended: "asyncio.Task[int]", stopped: "asyncio.Task[bool]", log: Path) -> bool:
     """Wait until the product says that it is; False when it ended or was stopped before."""
-    async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient(timeout=2.0) as client:
-        while not (ended.done() or stopped.done()):
-            with suppress(httpx.HTTPError):
-                if (await client.get(f"http://{HOST}:{web_port}/readyz")).is_success:
-                    return True
-            await asyncio.sleep(POLL_S)
+    reasons = "it does not answer"
+    try:
+        async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient(timeout=2.0) as client:
+            while not (ended.done() or stopped.done()):
+                with suppress(httpx.HTTPError):
+                    answer = await client.get(f"http://{HOST}:{web_port}/readyz")
+                    if answer.is_success:
+                        return True
+                    reasons = _reasons(answer)
+                await asyncio.sleep(POLL_S)
+    except TimeoutError as error:
+        raise PulseError(f"the product was not ready within {READY_WITHIN_S:g} s: {reasons}. Log: {log}") from error
     return False
+
+
+def _reasons(answer: httpx.Response) -> str:
+    parts = answer.json()["parts"]
+    return "; ".join(f"{name} {part['detail']}" for name, part in parts.items() if not part["ok"])
 
 
 def _greeting(port: int, log: Path) -> str:

@@ -5,6 +5,7 @@
     │   ├── UnknownSymbol         with the nearest matches
     │   ├── NoChain               the symbol has no listed options at our sources
     │   ├── NothingExpires        no expiry is left for the chosen filter
+    │   ├── NoSymbols
     │   └── TooManySymbols
     ├── BadData                   the source answered, but drawing it would be a guess
     ├── FeedUnavailable           a source is down, slow or refusing; safe to repeat
@@ -47,6 +48,13 @@ class NothingExpires(UserError):
     """The expiry filter leaves no contract."""
 
 
+class NoSymbols(UserError):
+    """A list of symbols holds none."""
+
+    def __init__(self) -> None:
+        super().__init__("Type at least one symbol, such as `SPY`, or several separated by spaces.")
+
+
 class TooManySymbols(UserError):
     """More symbols were asked for than one answer can hold."""
 
@@ -61,12 +69,12 @@ class BadData(PulseError):
 class FeedUnavailable(PulseError):
     """A market data source is down, slow or refusing; nothing is wrong with the request."""
 
-    def __init__(self, feed: str, reason: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, feed: str, reason: str, retry_after_s: float | None = None, *, cure: str | None = None) -> None:
         self.feed, self.reason, self.retry_after_s = feed, reason, retry_after_s
         wait = f"{round(retry_after_s)} s" if retry_after_s and retry_after_s >= 1 else "a minute"
+        cure = cure or f"Try again in {wait}"
         super().__init__(
-            f"Market data from {feed} is not available right now ({reason}). Try again in {wait}; "
-            "`/status` shows every source."
+            f"Market data from {feed} is not available right now ({reason}). {cure}; `/status` shows every source."
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from services.clock import Calendar, Phase, Session
-from services.errors import BadData, FeedUnavailable, NoChain, PulseError, TooManySymbols, UnknownSymbol
+from services.errors import BadData, FeedUnavailable, NoChain, NoSymbols, PulseError, TooManySymbols, UnknownSymbol
 from services.feeds.base import Chain, Feed, Quote
 from services.symbols import Directory
 
@@ -64,7 +64,7 @@ class Market:
         self._feeds = feeds
         self._shared = SharedAnswers()
         self._failures: dict[str, FeedUnavailable] = {}
-        self._newest: dict[str, datetime] = {}
+        self._last: dict[str, tuple[datetime, bool]] = {}
 
     @property
     def feeds(self) -> Sequence[Feed]:
@@ -74,8 +74,10 @@ class Market:
     async def quotes(self, symbols: Sequence[str]) -> Board:
         """Return quotes of up to ten canonical symbols.
 
-        Raises TooManySymbols, and UnknownSymbol or FeedUnavailable when nothing at all could be found.
+        Raises NoSymbols, TooManySymbols, and UnknownSymbol or FeedUnavailable when nothing at all could be found.
         """
+        if not symbols:
+            raise NoSymbols
         if len(symbols) > MOST_SYMBOLS:
             raise TooManySymbols(len(symbols), MOST_SYMBOLS)
         asked = tuple(symbols)
@@ -101,7 +103,11 @@ class Market:
             except FeedUnavailable as error:
                 failure = failure or error
                 continue
-            found |= {symbol: self._line(feed, quote) for symbol, quote in quotes.items()}
+            lines = {symbol: self._line(feed, quote) for symbol, quote in quotes.items()}
+            if lines:
+                newest = max(lines.values(), key=lambda line: line.quote.as_of)
+                self._last[feed.name] = newest.quote.as_of, newest.stale
+            found |= lines
         missing = tuple(failure or self._unknown(symbol) for symbol in symbols if symbol not in found)
         if not found:
             raise missing[0]
@@ -117,8 +123,10 @@ class Market:
             except (NoChain, FeedUnavailable) as error:
                 refusal = refusal or error
                 continue
-            self._saw(feed, chain.as_of)
-            self._refuse_stale(feed, chain)
+            stale = self._is_stale(feed, chain)
+            self._last[feed.name] = chain.as_of, stale
+            if stale:
+                raise _too_old(chain)
             return chain
         raise refusal or self._unknown(symbol)
 
@@ -133,7 +141,6 @@ class Market:
         return answer
 
     def _line(self, feed: Feed, quote: Quote) -> Line:
-        self._saw(feed, quote.as_of)
         now = feed.now()
         age = max(now - quote.as_of, timedelta(0))
         session = self.calendar.at(now)
@@ -141,32 +148,32 @@ class Market:
         stale = live and age > (quote.delay or timedelta(0)) + QUOTE_STALE
         return Line(replace(quote, name=quote.name or self.directory.name(quote.symbol)), age, stale, session)
 
-    def _refuse_stale(self, feed: Feed, chain: Chain) -> None:
+    def _is_stale(self, feed: Feed, chain: Chain) -> bool:
         if chain.delay is None:
-            return
+            return False
         now = feed.now()
         due = now if self.calendar.at(now).phase is Phase.OPEN else self.calendar.last_close(now)
-        if due and chain.as_of < due - chain.delay - CHAIN_STALE:
-            seen = f"<t:{chain.as_of.timestamp():.0f}:f>"
-            raise BadData(
-                f"The newest {chain.symbol} options from {chain.source} are from {seen}, too old to draw. "
-                "`/status` shows when the source is back."
-            )
+        return due is not None and chain.as_of < due - chain.delay - CHAIN_STALE
 
     def _unknown(self, symbol: str) -> UnknownSymbol:
         return UnknownSymbol(symbol, self.directory.nearest(symbol))
 
-    def _saw(self, feed: Feed, as_of: datetime) -> None:
-        self._newest[feed.name] = max(as_of, self._newest.get(feed.name, as_of))
-
     def _health(self, feed: Feed) -> FeedHealth:
-        failure, newest = self._failures.get(feed.name), self._newest.get(feed.name)
-        age = feed.now() - newest if newest else None
+        failure, last = self._failures.get(feed.name), self._last.get(feed.name)
+        age = max(feed.now() - last[0], timedelta(0)) if last else None
         if failure:
             return FeedHealth(feed.name, ok=False, detail=failure.reason, data_age=age)
-        if age is None:
+        if last is None:
             return FeedHealth(feed.name, ok=None, detail="not asked yet", data_age=None)
-        return FeedHealth(feed.name, ok=True, detail="answering", data_age=age)
+        stale = last[1]
+        return FeedHealth(feed.name, ok=not stale, detail="sends old data" if stale else "answering", data_age=age)
+
+
+def _too_old(chain: Chain) -> BadData:
+    return BadData(
+        f"The newest {chain.symbol} options from {chain.source} are from <t:{chain.as_of.timestamp():.0f}:f>, "
+        "too old to draw. `/status` shows when the source is back."
+    )
 
 
 class SharedAnswers:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import Field, HttpUrl, PostgresDsn, SecretStr, field_validator, model_validator
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 FeedName = Literal["alpaca", "replay"]
@@ -12,7 +13,9 @@ FeedName = Literal["alpaca", "replay"]
 class Settings(BaseSettings):
     """The settings table of the README; the environment wins over `.env`."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     discord_token: SecretStr | None = Field(
         default=None, description="The bot's token, from the Discord developer portal → Bot."
@@ -26,7 +29,7 @@ class Settings(BaseSettings):
     )
     shard_count: int | None = Field(default=None, ge=1, description="Number of shards over all processes.")
 
-    database_url: PostgresDsn | None = Field(
+    database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL 16 or newer. Unset: an embedded server under `PULSE_HOME`."
     )
     pulse_home: Path = Field(
@@ -66,6 +69,14 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("database_url")
+    @classmethod
+    def _names_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        # no stricter: PostgreSQL's own form for a socket, postgresql://user@/database?host=/folder, names no host
+        if value and urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
+            raise ValueError("must begin with postgresql://, as in postgresql://user:password@host:5432/database")
+        return value
+
     @field_validator("pulse_home", "replay_dir")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
@@ -97,6 +108,8 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value, so that the log can mask them wherever they turn up."""
         found = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
-        if self.database_url and (password := self.database_url.hosts()[0]["password"]):
-            found.append(password)
+        if self.database_url:
+            url = urlsplit(self.database_url.get_secret_value())
+            passwords = [url.password or "", unquote(url.password or ""), *parse_qs(url.query).get("password", ())]
+            found += dict.fromkeys(filter(None, passwords))
         return tuple(found)

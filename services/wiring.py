@@ -77,11 +77,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 
 async def migrate(settings: Settings) -> Sequence[str]:
-    """Bring the database to the newest schema; returns the names of the migrations that were applied."""
+    """Bring the database to the newest schema; returns the names of the migrations that were applied.
+
+    Raises PulseError where that cannot be done.
+    """
     if settings.database_url:
-        return await migrations.migrate(str(settings.database_url))
+        return await _migrate(settings.database_url.get_secret_value())
     async with embedded(settings.pulse_home) as server:
-        return await migrations.migrate(server.url)
+        return await _migrate(server.url)
 
 
 async def load_chain(settings: Settings, symbol: str) -> Chain:
@@ -93,10 +96,17 @@ async def load_chain(settings: Settings, symbol: str) -> Chain:
 
 async def _database_url(settings: Settings, stack: AsyncExitStack) -> str:
     if settings.database_url:
-        return str(settings.database_url)
+        return settings.database_url.get_secret_value()
     server = await stack.enter_async_context(embedded(settings.pulse_home))
-    await migrations.migrate(server.url)
+    await _migrate(server.url)
     return server.url
+
+
+async def _migrate(url: str) -> Sequence[str]:
+    try:
+        return await migrations.migrate(url)
+    except (migrations.MigrationError, DatabaseUnavailable) as error:
+        raise PulseError(str(error)) from error
 
 
 def _feeds(settings: Settings, stack: AsyncExitStack) -> list[Feed]:

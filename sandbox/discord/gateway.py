@@ -37,6 +37,7 @@ SERVICE_RESTART = 1012
 SENDS_PER_MINUTE = 120
 REPLAYED = 1_000
 RESUME_WINDOW_S = 60.0
+ACK_AFTER_S = 0.002
 
 _encode = msgspec.json.Encoder().encode
 
@@ -250,7 +251,8 @@ class Gateway:
             connection.close(RATE_LIMITED)
         elif op == HEARTBEAT:
             connection.beaten_at = time.monotonic()
-            connection.send(ACK)
+            # discord.py notes the time of a beat after sending it, so an instant answer looks like a late one.
+            asyncio.get_running_loop().call_later(ACK_AFTER_S, connection.send, ACK)
         elif op in {IDENTIFY, RESUME}:
             self._authenticate(connection, op, data)
         elif connection.session is None:

@@ -45,6 +45,8 @@ _TIMEFRAMES: Final = {
 _AM_ROOTS = frozenset({"SPX", "NDX", "RUT", "VIX", "VIXW"})
 _STANDARD = re.compile(r"[A-Z]{1,6}\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])[CP]\d{8}")
 _INVALID = re.compile(r"invalid symbol:? *(\S+)", re.IGNORECASE)
+# It changes once a day, in the night and not at an hour that Alpaca promises.
+_INTEREST_KEPT = timedelta(hours=1)
 _SAME_MOMENT = timedelta(minutes=15)
 _DROPPED = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
@@ -138,7 +140,7 @@ Answer = TypeVar("Answer", _Bars, _OptionSnapshots, _Contracts)
 
 @dataclass(frozen=True, slots=True)
 class _OpenInterest:
-    asked: date
+    asked: datetime
     day: date | None
     contracts: Mapping[str, float]
     """By option symbol, as far as Alpaca says."""
@@ -274,7 +276,8 @@ class Alpaca:
         return Quote(
             symbol=symbol,
             price=trade.p,
-            as_of=max(trade.t, top.t) if top else trade.t,
+            as_of=max(trade.t, top.t) if top and (top.bp or top.ap) else trade.t,
+            traded_at=trade.t,
             source=_SOURCES[self._stock_feed],
             delay=_DELAYS.get(self._stock_feed, timedelta(0)),
             previous_close=before.c if before else None,
@@ -283,7 +286,7 @@ class Alpaca:
             day_open=today.o if today else None,
             day_low=today.l if today else None,
             day_high=today.h if today else None,
-            volume=int(today.v) if today else None,
+            volume=(int(today.v) or None) if today else None,
         )
 
     async def _assets(self, asset_class: str) -> list[_Asset]:
@@ -305,7 +308,7 @@ class Alpaca:
 
     async def _open_interest(self, symbol: str) -> _OpenInterest:
         kept = self._interest.get(symbol)
-        if kept and kept.asked == _new_york_date(self.now()):
+        if kept and abs(self.now() - kept.asked) < _INTEREST_KEPT:
             return kept
         # Alpaca stops at the next weekend unless told otherwise.
         horizon = (self.now() + timedelta(days=3650)).date()
@@ -316,9 +319,10 @@ class Alpaca:
         day = max((c.open_interest_date for c in listed if c.open_interest_date), default=None)
         numbers = {c.symbol: c.open_interest for c in listed if c.open_interest is not None}
         adjusted = frozenset(c.symbol for c in listed if c.multiplier != 100)
-        today = _new_york_date(self.now())
-        self._interest = {name: each for name, each in self._interest.items() if each.asked == today}
-        found = self._interest[symbol] = _OpenInterest(today, day, numbers, adjusted)
+        now = self.now()
+        fresh = {name: each for name, each in self._interest.items() if abs(now - each.asked) < _INTEREST_KEPT}
+        found = _OpenInterest(now, day, numbers, adjusted)
+        self._interest = fresh | {symbol: found}
         return found
 
     def _chain(self, symbol: str, quote: Quote | None, table: Floats, counted: date | None) -> Chain:
@@ -382,7 +386,8 @@ class Alpaca:
         self._note_time(answer.headers.get("Date"))
         status = answer.status_code
         if status in {401, 403}:
-            raise FeedUnavailable(_NAME, f"it refused our key: {_message(answer)}")
+            cure = "The operator has to check the key"
+            raise FeedUnavailable(_NAME, f"it refused ours: {_message(answer)}", cure=cure)
         if status == 429:
             raise FeedUnavailable(_NAME, "it asks us to slow down", self._wait(answer))
         if status >= 500:

@@ -25,11 +25,13 @@ class Quote:
     symbol: str
     price: Decimal
     as_of: datetime
-    """When the price was last confirmed at the source (the later of last trade and last quote)."""
+    """When the source last said something of the symbol: the later of its last trade and its last bid and ask."""
     source: str
     """What the reader is told, e.g. "Alpaca IEX"."""
     delay: timedelta | None
     """How late the source is by its own contract; None marks a recording."""
+    traded_at: datetime | None = None
+    """When `price` was traded; None where the source tells one moment only."""
     previous_close: Decimal | None = None
     bid: Decimal | None = None
     ask: Decimal | None = None

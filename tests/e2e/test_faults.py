@@ -49,10 +49,12 @@ async def test_a_failing_refresh_leaves_the_message_and_tells_the_presser(mara, 
 
 async def test_a_duplicated_interaction_is_answered_once(mara, sandbox):
     before = len(mara.reads())
+    sandbox.discord.requests.clear()
     sandbox.discord.fault("duplicate_interactions", count=1)
     await mara.command("quote", symbols="SPY").message()
     await asyncio.sleep(0.3)
     assert len(mara.reads()) == before + 1
+    assert sum("callback" in exchange.path for exchange in sandbox.discord.requests) == 1
 
 
 async def test_a_server_error_on_the_first_answer_is_tried_again_in_time(mara, sandbox):
@@ -81,6 +83,21 @@ async def test_a_rate_limit_on_an_edit_is_waited_for(mara, sandbox):
 async def test_a_late_callback_is_logged_and_the_next_one_works(mara, sandbox):
     sandbox.discord.fault("expire_tokens")
     assert (await mara.command("quote", symbols="SPY").message())["content"].startswith("**SPY**")
+
+
+@pytest.mark.parametrize(("symbols", "place"), [("SPY", "fields"), ("SPY QQQ", "description")])
+async def test_stale_prices_are_called_stale(mara, sandbox, symbols, place):
+    await sandbox.market_fault(kind="stale", seconds=630, count=50)
+    await asyncio.sleep(1.1)
+    answer = await mara.command("quote", symbols=symbols).message()
+    embed = answer["embeds"][0]
+    assert "⚠️ **Stale**: nothing new for 10 min. Do not trade on it." in embed["fields"][-1]["value"]
+    assert place == "fields" or "⚠️ stale" in embed["description"]
+
+
+async def test_a_list_without_symbols_is_told(mara):
+    answer = await mara.command("quote", symbols=" , ").message()
+    assert "Type at least one symbol" in answer["content"]
 
 
 class Broken:

@@ -14,7 +14,7 @@ def labels(message) -> list[str]:
 
 async def test_a_quote_tells_price_change_spread_range_volume_session_and_age(mara):
     answer = await mara.command("quote", symbols="SPY").message()
-    assert re.match(r"\*\*SPY\*\* \d{2,3}\.\d\d [▲▼•] [+−]?\d+\.\d\d %", answer["content"])
+    assert re.match(r"\*\*SPY\*\* \d{2,3}\.\d\d [▲▼•] [+−]?\d+\.\d\d%", answer["content"])
     told = fields(answer)
     assert set(told) == {"Price", "Change", "Bid / ask", "Day range", "Volume", "Market", "Data"}
     assert "Open" in told["Market"]

@@ -20,7 +20,7 @@ def fields(message) -> dict[str, str]:
 
 async def test_the_recorded_quote_says_when_it_was(replaying):
     answer = await replaying.command("quote", symbols="SPX").message()
-    assert answer["content"] == "**SPX** 3,990.56 ▲ +1.43 %"
+    assert answer["content"] == "**SPX** 3,990.56 ▲ +1.43%"
     assert "recording** of <t:1670895000:f>" in fields(answer)["Data"]
 
 
@@ -33,6 +33,12 @@ async def test_the_recorded_chain_is_drawn_with_its_reference_levels(replaying):
     assert told["Put wall"].startswith("3,800 ")
     assert "<t:1670895000:f>" in told["As of"]
     assert answer["attachments"][0]["filename"] == "gamma.png"
+
+
+async def test_several_recordings_show_the_age_of_the_oldest(replaying):
+    for symbols in ("SPX RUT SPY", "SPY RUT SPX"):
+        answer = await replaying.command("quote", symbols=symbols).message()
+        assert "recording** of <t:1670895000:f>" in fields(answer)["Data"]
 
 
 async def test_the_newest_recording_wins(replaying):

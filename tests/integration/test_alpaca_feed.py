@@ -141,7 +141,7 @@ async def test_gamma_of_a_fetched_chain_makes_sense(feed):
         assert found.coverage > 0.95
 
 
-async def test_open_interest_is_asked_for_once_a_day(stage, feed):
+async def test_open_interest_is_kept_for_an_hour_and_not_over_night(stage, feed):
     await feed.chain("AAPL")
     await stage.fault(kind="status", status=500, path_contains="/contracts")
     await feed.chain("AAPL")
@@ -212,8 +212,8 @@ async def test_a_hanging_source_is_given_up_in_time(stage, feed):
     [
         ({"kind": "status", "status": 500}, "error of its own, 500"),
         ({"kind": "status", "status": 503}, "error of its own, 503"),
-        ({"kind": "status", "status": 401}, "refused our key"),
-        ({"kind": "status", "status": 403}, "refused our key"),
+        ({"kind": "status", "status": 401}, "refused ours"),
+        ({"kind": "status", "status": 403}, "refused ours"),
         ({"kind": "status", "status": 422}, "422: a fault of the sandbox"),
         ({"kind": "garbage"}, "answered nonsense"),
         ({"kind": "reset"}, "the connection broke"),

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from services.clock import NEW_YORK, Calendar, Phase
-from services.errors import BadData, FeedUnavailable, NoChain, TooManySymbols, UnknownSymbol
+from services.errors import BadData, FeedUnavailable, NoChain, NoSymbols, TooManySymbols, UnknownSymbol
 from services.feeds.base import Chain, Listing, Quote
 from services.market import Market
 from services.symbols import Directory
@@ -162,6 +162,34 @@ async def test_a_stale_chain_is_named_instead_of_drawn():
         await Market([Source(prices={"SPY": "1"}, age=timedelta(hours=1))], CALENDAR).chain("SPY")
     with pytest.raises(BadData):
         await Market([Source(prices={"SPY": "1"}, now=CLOSED, age=timedelta(days=2, hours=1))], CALENDAR).chain("SPY")
+
+
+@pytest.mark.parametrize(("minutes", "drawn"), [(44, True), (46, False)])
+async def test_the_contract_delay_of_a_chain_is_no_staleness(minutes, drawn):
+    source = Source(prices={"SPY": "1"}, delay=timedelta(minutes=15), age=timedelta(minutes=minutes))
+    market = Market([source], CALENDAR)
+    answer = await asyncio.gather(market.chain("SPY"), return_exceptions=True)
+    assert isinstance(answer[0], Chain) is drawn
+    assert market.health()[0].ok is drawn
+
+
+async def test_old_data_shows_in_the_health_of_the_source():
+    source = Source(prices={"SPY": "1"}, age=timedelta(minutes=3))
+    market = Market([source], CALENDAR)
+    await market.quotes(("SPY",))
+    assert (market.health()[0].ok, market.health()[0].detail) == (False, "sends old data")
+
+
+async def test_of_two_failing_sources_the_first_is_named():
+    first, second = Source("first", {"SPY": "1"}), Source("second", {"SPY": "2"})
+    first.down, second.down = FeedUnavailable("first", "refused"), FeedUnavailable("second", "refused")
+    with pytest.raises(FeedUnavailable, match="from first"):
+        await Market([first, second], CALENDAR).quotes(("SPY",))
+
+
+async def test_no_symbol_at_all_is_told():
+    with pytest.raises(NoSymbols, match="at least one"):
+        await Market([], CALENDAR).quotes(())
 
 
 async def test_after_the_close_the_closing_chain_is_good():

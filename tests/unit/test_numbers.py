@@ -51,7 +51,11 @@ def test_changes_carry_their_sign_and_a_real_minus():
     english = locale_of("en-US")
     assert numbers.change(Decimal("56.1801"), english) == "+56.18"
     assert numbers.change(Decimal("-0.5"), english) == "−0.50"
-    assert numbers.percent(Decimal("-0.0123"), english, sign=True) == "−1.23 %"
+    assert numbers.percent(Decimal("-0.0123"), english, sign=True) == "−1.23%"
+    assert numbers.percent(Decimal("0.0143"), locale_of("de"), sign=True) == "+1,43\xa0%"
+    assert numbers.percent(Decimal("-0.5"), locale_of("sv-SE")) == "−50,00\xa0%"
+    assert numbers.percent(-0.00001, english, sign=True) == "0.00%"
+    assert numbers.change(Decimal("-0.00001"), english) == "0.00"
     assert numbers.price(Decimal("0.1234"), english) == "0.1234"
     assert numbers.strike(4100.0, english) == "4,100"
     assert numbers.strike(42.5, english) == "42.5"

@@ -21,6 +21,7 @@ def world_state(state: State) -> Json:
     world = state.world
     persons = [user for user in world.users.values() if not user.bot]
     return {
+        "elsewhere": state.elsewhere,
         "application": {"id": world.application_id, "name": world.bot.username},
         "bot": world.bot.wire() | {"online": state.gateway.online, "colour": world.bot.colour},
         "users": [_person(state, user) for user in persons],

@@ -34,12 +34,17 @@ class Exchange:
 
 @dataclass(eq=False, repr=False)
 class State:
-    """Everything behind the routes. `token` None accepts any that is not empty; `record` keeps `requests`."""
+    """Everything behind the routes.
+
+    `token` None accepts any that is not empty; `record` keeps `requests`; `elsewhere` tells the page that the bot is on
+    another Discord.
+    """
 
     token: str | None = None
     base_url: str = ""
     application_id: str | None = None
     record: bool = False
+    elsewhere: bool = False
     rate_limits: bool = True
     privileged_intents: int = 0
     answer_window_s: float = 3.0

@@ -205,6 +205,8 @@ class Page {
 
   #showBanner() {
     if (!this.#connected) this.#announce("The sandbox cannot be reached. Reconnecting…");
+    else if (this.state.elsewhere)
+      this.#announce(`${nameOf(this.state.bot)} is on your own Discord: type there. Here you move its market.`);
     else if (!this.state.bot.online)
       this.#announce(`${nameOf(this.state.bot)} is offline. Commands work again as soon as it is back.`);
     else this.#announce("");

@@ -8,6 +8,7 @@ const BOT_DM_CONTEXT = 1;
 export class State {
   constructor(wire, wanted) {
     this.application = wire.application;
+    this.elsewhere = wire.elsewhere;
     this.bot = wire.bot;
     this.people = wire.users;
     this.guilds = wire.guilds;

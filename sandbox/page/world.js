@@ -135,7 +135,8 @@ export class WorldPanel {
   showPresence() {
     const { bot } = this.view.state;
     this.presence.className = `world-presence ${bot.online ? "online" : ""}`;
-    this.presence.textContent = `${nameOf(bot)} is ${bot.online ? "online" : "offline"}`;
+    const where = this.view.state.elsewhere ? "on your own Discord" : bot.online ? "online" : "offline";
+    this.presence.textContent = `${nameOf(bot)} is ${where}`;
   }
 
   #show(market) {

@@ -1,10 +1,12 @@
 """How facts look in a message: the first line carries the fact, because a push notification shows just that."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
 from decimal import Decimal
 
 import discord
 from babel import Locale
+from babel.dates import format_date
 
 from bot import numbers
 from bot.numbers import moment
@@ -12,6 +14,7 @@ from services.charts import Picture
 from services.clock import Phase, Session
 from services.feeds.base import Quote
 from services.gamma import Expiry, Gamma
+from services.gamma_words import lateness, stand_in
 from services.health import Part
 from services.market import Board, FeedHealth, Line
 
@@ -49,13 +52,14 @@ def gamma(picture: Picture, locale: Locale) -> tuple[str, discord.Embed]:
     embed = discord.Embed(colour=GREEN if g.total >= 0 else RED, description=_in_words(g, locale))
     embed.add_field(name="Net GEX", value=net)
     embed.add_field(name="Gross GEX", value=numbers.dollars(g.gross, locale))
-    embed.add_field(name="Gamma flip", value=_level(g.flip, g.spot, locale))
+    embed.add_field(name="Gamma flip", value=_level(g.flip, g.spot, locale, numbers.price))
     embed.add_field(name="Call wall", value=_level(g.call_wall, g.spot, locale))
     embed.add_field(name="Put wall", value=_level(g.put_wall, g.spot, locale))
     embed.add_field(name="Expected move", value=_expected_move(g, locale))
     embed.add_field(name="As of", value=_as_of(g, locale), inline=False)
-    interest = f"open interest of {g.open_interest_date:%d %b %Y}" if g.open_interest_date else "open interest undated"
-    embed.set_footer(text=f"Dealers long calls, short puts · {interest} · {g.iv_source} · {g.source}")
+    interest = f"of {_day(g.open_interest_date, locale)}" if g.open_interest_date else "undated"
+    sources = ", ".join(f"{numbers.percent(share, locale)} {kind}" for share, kind in g.iv_sources)
+    embed.set_footer(text=f"Dealers long calls, short puts · open interest {interest} · IV {sources} · {g.source}")
     return headline, embed
 
 
@@ -140,33 +144,41 @@ def _in_words(g: Gamma, locale: Locale) -> str:
         mood = "**Positive gamma**: dealers sell rallies and buy dips, which calms the price."
     else:
         mood = "**Negative gamma**: dealers sell dips and buy rallies, which speeds moves up."
-    return f"Spot **{numbers.price(g.spot, locale)}** · {_filter(g)}\n{mood}"
+    return f"Spot **{numbers.price(g.spot, locale)}** · {_filter(g, locale)}\n{mood}"
 
 
-def _filter(g: Gamma) -> str:
-    if isinstance(g.expiry, Expiry):
-        return EXPIRY_WORDS[g.expiry]
-    return f"expiry {g.expiry:%d %b %Y}"
+def _filter(g: Gamma, locale: Locale) -> str:
+    if instead := stand_in(g):
+        return f"{instead} {_day(g.expiries[0], locale)}"
+    return EXPIRY_WORDS[g.expiry] if isinstance(g.expiry, Expiry) else f"expiry {_day(g.expiry, locale)}"
 
 
 def _as_of(g: Gamma, locale: Locale) -> str:
     first, last = g.expiries[0], g.expiries[-1]
-    span = f"expiry {first:%d %b %Y}" if first == last else f"{len(g.expiries)} expiries to {last:%d %b %Y}"
+    until = _day(last, locale)
+    span = f"expiry {until}" if first == last else f"{len(g.expiries)} expiries to {until}"
     covered = f"{numbers.percent(g.coverage, locale)} of open interest with an implied volatility"
-    return f"{moment(g.as_of, 'f')} ({moment(g.as_of)})\n{span} · {covered}"
+    return f"{moment(g.as_of, 'f')} ({moment(g.as_of)}) · {lateness(g)}\n{span} · {covered}"
 
 
 def _expected_move(g: Gamma, locale: Locale) -> str:
     if g.expected_move is None:
         return "—"
     share = numbers.percent(g.expected_move / g.spot, locale)
-    return f"±{numbers.price(g.expected_move, locale)} ({share}) by {g.expiries[0]:%d %b}"
+    move = round(g.expected_move, 2 if g.spot >= 1 else 4)
+    return f"±{numbers.price(move, locale)} ({share}) by {_day(g.expiries[0], locale)}"
 
 
-def _level(value: float | None, spot: float, locale: Locale) -> str:
+def _level(
+    value: float | None, spot: float, locale: Locale, write: Callable[[float, Locale], str] = numbers.strike
+) -> str:
     if value is None:
         return "none"
-    return f"{numbers.strike(round(value, 2), locale)} ({numbers.percent(value / spot - 1, locale, sign=True)})"
+    return f"{write(value, locale)} ({numbers.percent(value / spot - 1, locale, sign=True)})"
+
+
+def _day(day: date, locale: Locale) -> str:
+    return format_date(day, "medium", locale=locale)
 
 
 def _change(quote: Quote, locale: Locale) -> str:

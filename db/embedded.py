@@ -167,6 +167,12 @@ async def _leave(folder: Path) -> None:
         if not _free(users, fcntl.LOCK_EX) and _free(users, fcntl.LOCK_SH):
             return
         await asyncio.sleep(0.01)
-    if (alone := supervisor.lock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)) is not None:
-        os.close(await asyncio.to_thread(supervisor.stop_orphan, folder))  # of a killed supervisor
+    await asyncio.to_thread(_stop_orphan, folder)
+
+
+def _stop_orphan(folder: Path) -> None:
+    # where the supervisor was killed, the last user does its work
+    alone = supervisor.lock(folder / "users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if alone is not None:
+        os.close(supervisor.stop_orphan(folder))
         os.close(alone)

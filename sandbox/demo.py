@@ -39,7 +39,7 @@ def run(port: int) -> int:
         ) from error
     if asyncio.run(_run(_listen(port), port, home, log)):
         return 0
-    raise PulseError(f"the product ended by itself; the last lines of {log}:\n{_tail(log)}")
+    raise PulseError(f"the product ended by itself; the end of {log}:\n{_tail(log)}")
 
 
 async def _run(listener: socket.socket, port: int, home: Path, log: Path) -> bool:
@@ -52,7 +52,7 @@ async def _run(listener: socket.socket, port: int, home: Path, log: Path) -> boo
     async with AsyncExitStack() as stack:
         product = await _start({**_surroundings(port, token), "PULSE_HOME": str(home), "WEB_PORT": str(web_port)}, log)
         stack.push_async_callback(_stop, product)
-        discord = Discord(token=token, base_url=f"http://{HOST}:{port}")
+        discord = Discord(token=token, base_url=f"http://{HOST}:{port}", elsewhere="DISCORD_TOKEN" in os.environ)
         market = Market((await load_calendar_apart()).sessions)
         await stack.enter_async_context(_sandbox(listener, discord, market))
         # First to go, so that it can take its leave of the others.
@@ -148,7 +148,7 @@ async def _ready(web_port: int, ended: "asyncio.Task[int]", stopped: "asyncio.Ta
     try:
         async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient(timeout=2.0) as client:
             while not (ended.done() or stopped.done()):
-                with suppress(httpx.HTTPError):
+                with suppress(httpx.HTTPError, ValueError, KeyError):  # not ours, if it answers something else
                     answer = await client.get(f"http://{HOST}:{web_port}/readyz")
                     if answer.is_success:
                         return True
@@ -175,5 +175,7 @@ def _greeting(port: int, log: Path) -> str:
     return f"{here}\nOpen it and type {type_this}. {end}"
 
 
-def _tail(log: Path, lines: int = 15) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    complaint = next((number for number, line in enumerate(lines) if line.startswith("pulse: ")), -15)
+    return "\n".join(lines[complaint:])

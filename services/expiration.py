@@ -8,7 +8,7 @@ from functools import lru_cache
 from services.clock import NEW_YORK
 
 _EPOCH = date(1970, 1, 1)
-_CLOSE = time(16)
+_CLOSE, _EARLY_CLOSE = time(16), time(13)
 _OPEN = time(9, 30)
 
 
@@ -33,9 +33,22 @@ def day_of(number: int) -> date:
 
 @lru_cache(maxsize=4096)
 def settlement(number: int, am_settled: bool) -> float:
-    """Return the settlement as seconds since 1970 UTC: 16:00 New York on the day, 09:30 if settled at the open."""
-    moment = datetime.combine(day_of(number), _OPEN if am_settled else _CLOSE, NEW_YORK)
+    """Return the settlement as seconds since 1970 UTC: the day's close in New York, 09:30 if settled at the open."""
+    day = day_of(number)
+    moment = datetime.combine(day, _OPEN if am_settled else close(day), NEW_YORK)
     return moment.astimezone(UTC).timestamp()
+
+
+def close(day: date) -> time:
+    """Return when the NYSE closes on a session's New York date, 16:00 or 13:00, by its rule for half days.
+
+    They are the day after Thanksgiving, 24 December, and 3 July if the fourth is a Tuesday to Friday; the eves only on
+    Mondays to Thursdays, for on a Friday the holiday itself is kept (https://www.nyse.com/markets/hours-calendars).
+    The rule held in every year from 2004; a recorded chain may be of any of them, so no calendar is asked.
+    """
+    after_thanksgiving = day.month == 11 and day.weekday() == 4 and 23 <= day.day <= 29
+    eve = (day.month, day.day) in {(7, 3), (12, 24)} and day.weekday() <= 3
+    return _EARLY_CLOSE if after_thanksgiving or eve else _CLOSE
 
 
 def choose(which: Expiry | date, live: Sequence[date], as_of: datetime) -> Sequence[date]:
@@ -58,9 +71,20 @@ def choose(which: Expiry | date, live: Sequence[date], as_of: datetime) -> Seque
     return [day for day in live if day == which]
 
 
+def is_stand_in(which: Expiry | date, nearest: date, as_of: datetime) -> bool:
+    """Tell whether `nearest` was chosen because nothing is left of the day or the week that `which` names."""
+    match which:
+        case Expiry.ZERO_DTE:
+            return nearest != as_of.astimezone(NEW_YORK).date()
+        case Expiry.WEEK:
+            return nearest > _coming_friday(as_of)
+        case _:
+            return False
+
+
 def _coming_friday(as_of: datetime) -> date:
     local = as_of.astimezone(NEW_YORK)
-    session = local.date() + timedelta(days=local.time() >= _CLOSE)
+    session = local.date() + timedelta(days=local.time() >= close(local.date()))
     return session + timedelta(days=(4 - session.weekday()) % 7)
 
 

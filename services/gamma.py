@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 import numpy as np
@@ -17,6 +17,9 @@ from services.gamma_profile import Profile, profiles
 from services.smile import YEAR, Floats, Mask, Smile, held, seconds_left, smile, stated, two_sided
 
 __all__ = ["Expiry", "Gamma", "Mode", "analyze"]
+
+IvSources = tuple[tuple[float, str], ...]
+"""Shares (0..1) of the open interest that can have gamma, each with where its implied volatility comes from."""
 
 _LEAST_COVERAGE = 0.5
 _LEAST_CONTRACTS = 4
@@ -38,6 +41,8 @@ class Gamma:
     spot: float
     as_of: datetime
     source: str
+    delay: timedelta | None
+    """How late the source is by its own contract; None marks a recording."""
     open_interest_date: date | None
     mode: Mode
     expiry: Expiry | date
@@ -56,8 +61,9 @@ class Gamma:
     """± price units to the nearest counted expiry, by the ATM straddle."""
     contracts: int
     coverage: float
-    """Share (0..1) of the open interest that can have gamma whose implied volatility is quoted or solved."""
-    iv_source: str
+    """Share (0..1) of the open interest that can have gamma whose implied volatility is quoted, solved or bounded."""
+    iv_sources: IvSources
+    """Where the implied volatilities come from."""
     strikes: NDArray[np.float64]
     call_gex: NDArray[np.float64]
     """Per strike, ≥ 0."""
@@ -79,7 +85,7 @@ class _Exposure:
     profile: Floats
     flip: float | None
     coverage: float
-    iv_source: str
+    iv_sources: IvSources
 
 
 def analyze(chain: Chain, *, mode: Mode = Mode.OURS, expiry: Expiry | date = Expiry.ALL, rate: float = 0.045) -> Gamma:
@@ -97,9 +103,10 @@ def analyze(chain: Chain, *, mode: Mode = Mode.OURS, expiry: Expiry | date = Exp
     _refuse_thin(chain, counted)
     exposure = _ours(chain, counted, seconds, rate) if mode is Mode.OURS else _published(chain, counted, mode, rate)
     if exposure.coverage < _LEAST_COVERAGE:
+        advice = "Try again when its options are quoted." if expiry is Expiry.ALL else "Choose another expiry."
         raise BadData(
             f"{1 - exposure.coverage:.0%} of the open interest in {chain.symbol} has no usable implied volatility at "
-            f"{chain.source}, so gamma would be a guess. Try again when its options are quoted.",
+            f"{chain.source}, so gamma would be a guess. {advice}",
         )
     net = exposure.call_gex + exposure.put_gex
     nearest = counted & (chain.expiry == day_number(expiries[0]))
@@ -108,6 +115,7 @@ def analyze(chain: Chain, *, mode: Mode = Mode.OURS, expiry: Expiry | date = Exp
         spot=chain.spot,
         as_of=chain.as_of,
         source=chain.source,
+        delay=chain.delay,
         open_interest_date=chain.open_interest_date,
         mode=mode,
         expiry=expiry,
@@ -122,7 +130,7 @@ def analyze(chain: Chain, *, mode: Mode = Mode.OURS, expiry: Expiry | date = Exp
         expected_move=_expected_move(chain, nearest, seconds),
         contracts=int(counted.sum()),
         coverage=exposure.coverage,
-        iv_source=exposure.iv_source,
+        iv_sources=exposure.iv_sources,
         strikes=exposure.strikes,
         call_gex=exposure.call_gex,
         put_gex=exposure.put_gex,
@@ -185,7 +193,7 @@ def _ours(chain: Chain, counted: Mask, seconds: Floats, rate: float) -> _Exposur
     net = Profile(chain.spot, calls.weight - puts.weight, calls.slope, calls.offset)
     prices, values = net.curve()
     # Beyond three standard deviations there is a hundredth of the gamma at the money: what is not quoted is not missed.
-    coverage, words = _sources(surface, ~(calls.offset**2 > 4.5))
+    coverage, shares = _sources(surface, ~(calls.offset**2 > 4.5))
     return _Exposure(
         strikes=strikes,
         call_gex=_by_strike(place, calls.weight * bell),
@@ -194,7 +202,7 @@ def _ours(chain: Chain, counted: Mask, seconds: Floats, rate: float) -> _Exposur
         profile=values,
         flip=net.flip(prices, values),
         coverage=coverage,
-        iv_source=words,
+        iv_sources=shares,
     )
 
 
@@ -205,6 +213,7 @@ def _published(chain: Chain, counted: Mask, mode: Mode, rate: float) -> _Exposur
     gex, is_call = gex[counted], chain.is_call[counted]
     prices, values = gamma_reference.curve(chain, counted, program)
     interest = held(chain.open_interest[counted])
+    coverage = float(interest[stated(chain.iv[counted])].sum() / interest.sum())
     return _Exposure(
         strikes=strikes,
         call_gex=_by_strike(place, np.where(is_call, gex, 0.0)),
@@ -212,8 +221,8 @@ def _published(chain: Chain, counted: Mask, mode: Mode, rate: float) -> _Exposur
         prices=prices,
         profile=values,
         flip=gamma_reference.first_flip(prices, values),
-        coverage=float(interest[stated(chain.iv[counted])].sum() / interest.sum()),
-        iv_source=f"vendor's, each side its own, and vendor's gamma ({mode})",
+        coverage=coverage,
+        iv_sources=((coverage, "vendor, each side its own"),),
     )
 
 
@@ -221,15 +230,21 @@ def _by_strike(place: NDArray[np.intp], values: Floats) -> Floats:
     return np.bincount(place, weights=values).astype(np.float64)
 
 
-def _sources(surface: Smile, within_reach: Mask) -> tuple[float, str]:
+def _sources(surface: Smile, within_reach: Mask) -> tuple[float, IvSources]:
     interest = np.where(within_reach, surface.call_oi + surface.put_oi, 0.0)
     total = float(interest.sum()) or 1.0
     vendor = float(interest[surface.vendor].sum()) / total
     solved = float(interest[surface.solved].sum()) / total
-    guessed = float(interest[~surface.vendor & ~surface.solved & ~np.isnan(surface.iv)].sum()) / total
-    shares = {"vendor": vendor, "solved from mid prices": solved, "between neighbouring strikes": guessed}
-    words = ", ".join(f"{share:.1%} {name}" for name, share in shares.items() if share >= 0.0005)
-    return vendor + solved, words
+    bounded = float(interest[surface.bounded].sum()) / total
+    known = surface.vendor | surface.solved | surface.bounded
+    guessed = float(interest[~known & ~np.isnan(surface.iv)].sum()) / total
+    shares = {
+        "vendor": vendor,
+        "solved from mid prices": solved,
+        "bounded by offers": bounded,
+        "between neighbouring strikes": guessed,
+    }
+    return vendor + solved + bounded, tuple((share, kind) for kind, share in shares.items() if share >= 0.0005)
 
 
 def _peak(strikes: Floats, height: Floats) -> float | None:

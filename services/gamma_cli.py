@@ -4,13 +4,14 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.clock import NEW_YORK
-from services.errors import PulseError
+from services.errors import PulseError, UnknownSymbol, UserError
 from services.expiration import Expiry
 
 # numpy and matplotlib are imported where they are needed: `pulse` builds this parser whatever it is asked for.
@@ -50,15 +51,29 @@ def run(arguments: argparse.Namespace, load: "Callable[[str], Chain]") -> int:
 
 
 def _analyze(arguments: argparse.Namespace, load: "Callable[[str], Chain]") -> "Gamma":
-    from services.feeds import cboe_files  # noqa: PLC0415 - numpy
     from services.gamma import Mode, analyze  # noqa: PLC0415 - numpy
-    from services.symbols import canonical  # noqa: PLC0415 - rapidfuzz
 
-    path = Path(arguments.symbol)
-    chain = cboe_files.read(path).chain if path.is_file() else load(canonical(arguments.symbol))
+    chain = _chain(arguments.symbol, load)
     if arguments.asof:
         chain = replace(chain, as_of=arguments.asof)
     return analyze(chain, mode=Mode(arguments.mode), expiry=arguments.expiry, rate=arguments.rate)
+
+
+def _chain(named: str, load: "Callable[[str], Chain]") -> "Chain":
+    from services.feeds import cboe_files  # noqa: PLC0415 - numpy
+    from services.symbols import canonical  # noqa: PLC0415 - rapidfuzz
+
+    path = Path(named)
+    if path.is_file():
+        return cboe_files.read(path).chain
+    try:
+        symbol = canonical(named)
+    except UnknownSymbol as error:
+        # BRK/B is a symbol.
+        if "/" in named or path.suffix.lower() in {".csv", ".json"}:
+            raise UserError(f"There is no file {named}.") from error
+        raise
+    return load(symbol)
 
 
 def _as_json(gamma: "Gamma") -> str:
@@ -68,11 +83,13 @@ def _as_json(gamma: "Gamma") -> str:
 
 
 def _in_words(gamma: "Gamma") -> str:
+    from services.gamma_words import iv_sources, lateness  # noqa: PLC0415 - numpy
+
     local = gamma.as_of.astimezone(NEW_YORK)
     nearest, last = gamma.expiries[0], gamma.expiries[-1]
     until = f" to {last:%d %b %Y}" if last != nearest else ""
     lines = (
-        ("as of", f"{local:%d %b %Y %H:%M} New York, {gamma.source}"),
+        ("as of", f"{local:%d %b %Y %H:%M} New York, {gamma.source}, {lateness(gamma)}"),
         ("spot", _price(gamma.spot)),
         ("net gamma", f"{_dollars(gamma.total)} per 1 % move ({'positive' if gamma.total >= 0 else 'negative'})"),
         ("gross gamma", _dollars(gamma.gross).lstrip("+")),
@@ -84,7 +101,7 @@ def _in_words(gamma: "Gamma") -> str:
         ("expected move", f"{'± ' if gamma.expected_move else ''}{_price(gamma.expected_move)} to {nearest:%d %b %Y}"),
         ("expiries", f"{len(gamma.expiries)}, {nearest:%d %b %Y}{until}"),
         ("contracts", f"{gamma.contracts:,}, {gamma.coverage:.1%} of open interest with an implied volatility"),
-        ("volatility", gamma.iv_source),
+        ("volatility", ", ".join(iv_sources(gamma))),
         ("convention", "dealers long calls, short puts"),
     )
     return "\n".join((gamma.symbol, *(f"  {name:<14} {text}" for name, text in lines))) + "\n"
@@ -101,12 +118,17 @@ def _dollars(value: float) -> str:
 
 
 def _moment(text: str) -> datetime:
-    parsed = datetime.fromisoformat(text)
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a moment such as 2022-12-12T15:30") from error
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=NEW_YORK)).astimezone(UTC)
 
 
 def _expiry(text: str) -> Expiry | date:
-    try:
+    with suppress(ValueError):
         return Expiry(text.lower())
-    except ValueError:
+    try:
         return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is none of {', '.join(Expiry)}, or a date (YYYY-MM-DD)") from error

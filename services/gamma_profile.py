@@ -49,6 +49,7 @@ class Profile:
 
     def flip(self, prices: Floats, values: Floats) -> float | None:
         """Return the zero crossing of the curve nearest spot, from − to + where there is one, refined to a root."""
+        prices, values = self._with_dips(prices, values)
         left, right = crossings(values)
         rising = values[left] < 0
         wanted = rising if rising.any() else ~rising
@@ -57,6 +58,35 @@ class Profile:
             for low, high in zip(prices[left[wanted]].tolist(), prices[right[wanted]].tolist(), strict=True)
         ]
         return min(roots, key=lambda root: abs(root - self.spot), default=None)
+
+    def _with_dips(self, prices: Floats, values: Floats) -> tuple[Floats, Floats]:
+        """Add a point to every cell in which the curve passes through zero and comes back."""
+        added = [
+            (cell + 1, *dip) for cell in _near_zero(values) if (dip := self._dip(*prices[cell : cell + 2].tolist()))
+        ]
+        if not added:
+            return prices, values
+        at, dips, depths = (list(column) for column in zip(*added, strict=True))
+        return np.insert(prices, at, dips), np.insert(values, at, depths)
+
+    def _dip(self, low: float, high: float) -> tuple[float, float] | None:
+        """Where a cell whose ends have one sign has the other, by tangents: the next point is where the two meet."""
+        left, right = self._value_and_slope(low), self._value_and_slope(high)
+        sign = math.copysign(1.0, left[0])
+        for _ in range(_STEPS):
+            if sign * left[1] >= 0 or sign * right[1] <= 0:
+                return None
+            ahead = (right[0] - left[0] + left[1] * low - right[1] * high) / (left[1] - right[1])
+            if sign * (left[0] + left[1] * (ahead - low)) > 0 or not low < ahead < high:
+                return None
+            middle = self._value_and_slope(ahead)
+            if sign * middle[0] < 0:
+                return ahead, middle[0]
+            if sign * middle[1] < 0:
+                low, left = ahead, middle
+            else:
+                high, right = ahead, middle
+        return None
 
     def _root(self, low: float, high: float, *, rising: bool) -> float:
         """Newton, kept inside the shrinking bracket by bisection."""
@@ -85,6 +115,14 @@ class Profile:
         edge = _FAR * math.sqrt(0.5)
         result: NDArray[np.bool_] = (left < edge) & (right > -edge) & (self.weight != 0)
         return result
+
+
+def _near_zero(values: Floats) -> list[int]:
+    """Return the cells without a change of sign at whose ends the curve is nearer to zero than it moves in a cell."""
+    steps = np.abs(np.diff(values))
+    around = np.maximum(steps, np.maximum(np.append(steps[1:], 0), np.append(0, steps[:-1])))
+    near = np.minimum(np.abs(values[:-1]), np.abs(values[1:])) < around
+    return [int(cell) for cell in np.flatnonzero(near & (values[:-1] * values[1:] > 0))]
 
 
 def crossings(values: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -5,8 +5,10 @@ from datetime import date
 import numpy as np
 
 from services.clock import NEW_YORK
+from services.expiration import is_stand_in
 from services.gamma import Expiry, Gamma, Mode
 
+_STAND_INS = {Expiry.ZERO_DTE: "next expiry", Expiry.WEEK: "nearest expiry"}
 _FILTERS = {Expiry.ZERO_DTE: "0DTE", Expiry.WEEK: "this week", Expiry.OPEX: "OPEX"}
 
 
@@ -54,7 +56,26 @@ def provenance(gamma: Gamma) -> list[str]:
     dated = f"open interest of {_day(g.open_interest_date)}" if g.open_interest_date else "open interest undated"
     mode = [] if g.mode is Mode.OURS else [f"{g.mode} definitions"]
     known = f"{g.coverage:.1%} of it with IV"
-    return [*mode, "Dealers long calls, short puts", dated, known, f"IV {g.iv_source}", g.source]
+    return [*mode, "Dealers long calls, short puts", dated, known, *iv_sources(g), f"{g.source}, {lateness(g)}"]
+
+
+def iv_sources(gamma: Gamma) -> list[str]:
+    """Tell where the implied volatilities come from, each with its share of the open interest."""
+    return [f"{share:.1%} {kind}" for share, kind in gamma.iv_sources]
+
+
+def lateness(gamma: Gamma) -> str:
+    """Tell how late the source is by its own contract, or that it is a recording."""
+    if gamma.delay is None:
+        return "recording"
+    return f"delayed {gamma.delay.total_seconds() / 60:.0f} min" if gamma.delay else "real time"
+
+
+def stand_in(gamma: Gamma) -> str | None:
+    """Name the only expiry of a filter of whose own day or week nothing is left, else return None."""
+    if not (isinstance(gamma.expiry, Expiry) and is_stand_in(gamma.expiry, gamma.expiries[0], gamma.as_of)):
+        return None
+    return _STAND_INS[gamma.expiry]
 
 
 def moment(gamma: Gamma) -> str:
@@ -66,7 +87,10 @@ def moment(gamma: Gamma) -> str:
 def expiries(gamma: Gamma) -> str:
     """Name the filter and count the expiries, or name the only one."""
     days = gamma.expiries
-    count = f"{len(days)} expiries" if len(days) != 1 else f"expiry {days[0].day} {days[0]:%b}"
+    only = f"{days[0].day} {days[0]:%b}"
+    if instead := stand_in(gamma):
+        return f"{instead} {only}"
+    count = f"{len(days)} expiries" if len(days) != 1 else f"expiry {only}"
     name = _FILTERS.get(gamma.expiry) if isinstance(gamma.expiry, Expiry) else None
     return f"{name} · {count}" if name else count
 

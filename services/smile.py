@@ -18,6 +18,8 @@ YEAR = 365 * 86_400.0
 _FLOOR = 3_600.0  # the last hour counts as a whole one: gamma at the money grows without bound as time runs out
 _PARITY_STRIKES = 8
 _LEAST_IV, _MOST_IV = 1e-4, 50.0
+_LEAST_OFFER = 0.05  # dollars: the coarsest increment of a cheap option
+_LEAST_LEFT = 60.0  # seconds: with less, an increment bounds nothing
 _DIVIDENDS = 0.013  # yearly yield assumed where no quotes imply one (after hours): what broad US indices pay
 
 
@@ -37,7 +39,9 @@ class Smile:
     vendor: Mask
     """The volatility is the vendor's own."""
     solved: Mask
-    """The volatility was solved from the mid price; where neither holds, it lies between its neighbours'."""
+    """The volatility was solved from the mid price."""
+    bounded: Mask
+    """It is interpolated as where none of the three holds, but no more than an offer without a bid allows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,9 +68,11 @@ def smile(chain: Chain, counted: Mask, seconds: Floats, rate: float) -> Smile:
     """Build the smile of the counted contracts; `seconds` as from `seconds_left`, `rate` continuous per year.
 
     Volatility of a strike: the vendor's for the out-of-the-money side, else solved from that side's own mid price, else
-    the vendor's for the other side, else interpolated in strike within the expiry: in-the-money values are noisy.
+    the vendor's for the other side, else interpolated in strike within the expiry: in-the-money values are noisy. Where
+    the other side is quoted and nobody bids for this one, at most what makes it worth half of a least offer.
     """
     years_of, group = np.unique(seconds[counted], return_inverse=True)
+    left_of = np.maximum(years_of, _LEAST_LEFT) / YEAR
     years_of = np.maximum(years_of, _FLOOR) / YEAR
     pairs = _pair(chain, counted, group, len(years_of))
     growth = np.exp(rate * years_of)
@@ -76,20 +82,30 @@ def smile(chain: Chain, counted: Mask, seconds: Floats, rate: float) -> Smile:
 
     call_is_otm = pairs.strike >= forward
     own = {name: np.where(call_is_otm, pairs.call[name], pairs.put[name]) for name in ("iv", "bid", "ask")}
-    other_iv = np.where(call_is_otm, pairs.put["iv"], pairs.call["iv"])
+    other = {name: np.where(call_is_otm, pairs.put[name], pairs.call[name]) for name in ("iv", "bid", "ask")}
     vendor = stated(own["iv"])
     iv = np.where(vendor, own["iv"], np.nan)
 
-    ask_price = ~vendor & _two_sided(own["bid"], own["ask"])
-    mid = (0.5 * (own["bid"] + own["ask"]) * growth)[ask_price]
-    answer = implied_volatility(
-        mid, forward[ask_price], pairs.strike[ask_price], years[ask_price], call_is_otm[ask_price]
-    )
-    iv[ask_price] = np.where(stated(answer), answer, np.nan)
-    solved = ask_price & ~np.isnan(iv)
-    late = np.isnan(iv) & stated(other_iv)
-    iv[late] = other_iv[late]
+    def solve(these: Mask, price: Floats, years: Floats) -> Floats:
+        answer = np.full(len(years), np.nan)
+        answer[these] = implied_volatility(
+            (price * growth)[these], forward[these], pairs.strike[these], years[these], call_is_otm[these]
+        )
+        return np.where(stated(answer), answer, np.nan)
+
+    mid = solve(~vendor & _two_sided(own["bid"], own["ask"]), 0.5 * (own["bid"] + own["ask"]), years)
+    solved = ~np.isnan(mid)
+    iv[solved] = mid[solved]
+    late = np.isnan(iv) & stated(other["iv"])
+    iv[late] = other["iv"][late]
+    unwanted = ~(own["bid"] > 0) & (own["ask"] > 0) & (own["ask"] <= _LEAST_OFFER)
+    unwanted &= np.isnan(iv) & _two_sided(other["bid"], other["ask"])
+    most = solve(unwanted, 0.5 * own["ask"], left_of[pairs.group])
     _fill(iv, pairs)
+    # An expiry with nothing but bounds gets the least of them, for those of far strikes tell little.
+    least = np.full(len(years_of), np.nan)
+    np.fmin.at(least, pairs.group, most)
+    iv = np.fmin(np.where(np.isnan(iv), least[pairs.group], iv), most)
     return Smile(
         strike=pairs.strike,
         years=years,
@@ -100,6 +116,7 @@ def smile(chain: Chain, counted: Mask, seconds: Floats, rate: float) -> Smile:
         put_oi=held(pairs.put["open_interest"]),
         vendor=vendor | late,
         solved=solved,
+        bounded=~np.isnan(most),
     )
 
 

@@ -62,6 +62,7 @@ def spx_like() -> Gamma:
         spot=spot,
         as_of=datetime(2022, 12, 13, 1, 30, tzinfo=UTC),
         source="benchmark",
+        delay=None,
         open_interest_date=date(2022, 12, 9),
         mode=Mode.OURS,
         expiry=Expiry.ALL,
@@ -76,7 +77,7 @@ def spx_like() -> Gamma:
         expected_move=88.85,
         contracts=19_156,
         coverage=0.999,
-        iv_source="96.3% vendor, 3.6% solved from mid prices, 0.1% between neighbouring strikes",
+        iv_sources=((0.963, "vendor"), (0.036, "solved from mid prices"), (0.001, "between neighbouring strikes")),
         strikes=strikes,
         call_gex=calls,
         put_gex=puts,
@@ -101,7 +102,7 @@ def another(gamma: Gamma, number: int) -> Gamma:
         put_gex=gamma.put_gex * (1 + number / 10),
         expected_move=88.85 + number,
         coverage=0.9 + number / 1000,
-        iv_source=f"{90 + number}% vendor, {10 - number}% solved from mid prices",
+        iv_sources=((0.9 + number / 100, "vendor"), (0.1 - number / 100, "solved from mid prices")),
     )
 
 

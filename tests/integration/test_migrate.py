@@ -1,4 +1,7 @@
 import asyncio
+import os
+import subprocess
+import sys
 
 import asyncpg
 import pytest
@@ -6,6 +9,9 @@ import pytest
 from db.embedded import embedded
 from db.migrate import MIGRATIONS, MigrationError, migrate, read_migrations, schema_current
 from db.pool import connect
+from services.errors import PulseError
+from services.settings import Settings
+from services.wiring import migrate as migrate_by_settings
 
 
 @pytest.fixture
@@ -147,3 +153,46 @@ async def test_a_superuser_login_is_bound_by_its_role(empty_database_url, postgr
     await migrate(url)
     assert await current(url)
     assert not await fetch(url, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user", role="pulse_service")
+
+
+async def test_an_older_server_is_refused_in_words(empty_database_url, monkeypatch):
+    monkeypatch.setattr("db.migrate._OLDEST", 99)
+    with pytest.raises(PulseError, match=r"is PostgreSQL \d+; 99 or newer is needed"):
+        await migrate_by_settings(Settings(_env_file=None, database_url=empty_database_url))
+
+
+async def test_a_database_that_takes_no_writes_is_refused_in_words(empty_database_url, superuser):
+    name = empty_database_url.partition("?")[0].rpartition("/")[2]
+    await superuser.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    with pytest.raises(MigrationError, match="in a read-only transaction"):
+        await migrate(empty_database_url)
+
+
+def pulse_migrate(url):
+    environment = {**os.environ, "DATABASE_URL": url}
+    command = [sys.executable, "-m", "pulse", "migrate"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+
+
+async def test_the_command_tells_what_it_did_and_nothing_the_second_time(empty_database_url):
+    first, second = [await asyncio.to_thread(pulse_migrate, empty_database_url) for _ in range(2)]
+    assert first.stdout.split() == [migration.name for migration in read_migrations()]
+    assert (first.returncode, second.returncode, second.stdout) == (0, 0, "")
+
+
+@pytest.mark.parametrize(
+    ("address", "complaint"),
+    [
+        ("postgresql://pulse:hunter2@127.0.0.1:1/pulse", "PostgreSQL cannot be reached"),
+        ("postgresql://pulse:hunter2@host:port/pulse", "Check DATABASE_URL"),
+        (None, 'database "missing" does not exist. Check DATABASE_URL: its login and its database must exist'),
+    ],
+    ids=["away", "nonsense", "missing"],
+)
+async def test_the_command_complains_in_a_sentence(url_of, address, complaint):
+    ended = await asyncio.to_thread(pulse_migrate, address or url_of("missing"))
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("pulse: ")
+    assert complaint in ended.stderr
+    for word in ("Traceback", "hunter2", "pulse migrate"):
+        assert word not in ended.stderr

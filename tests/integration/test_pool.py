@@ -2,17 +2,23 @@ import asyncio
 import math
 import socket
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import asyncpg
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from db.embedded import embedded
 from db.migrate import migrate
 from db.pool import Database, DatabaseRefused, DatabaseUnavailable
+from services.health import Health
+from services.settings import Settings
+from services.wiring import Services
+from web.app import build
 
 
 async def one(database: Database) -> int:
@@ -104,6 +110,20 @@ async def test_a_read_only_server_is_seen(superuser, database_url, database):
     name = database_url.partition("?")[0].rpartition("/")[2]
     await superuser.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     assert not await database.writable()
+
+
+async def test_a_read_only_database_is_not_ready(superuser, database_url, database):
+    name = database_url.partition("?")[0].rpartition("/")[2]
+    services = Services(Settings(_env_file=None), database, *[None] * 3, Health())
+    async with TestClient(TestServer(build(services))) as client:
+        assert (await client.get("/readyz")).status == 200
+    await superuser.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    services = replace(services, database=await Database.open(database_url))
+    async with TestClient(TestServer(build(services))) as client:
+        answer = await client.get("/readyz")
+        assert answer.status == 503
+        assert (await answer.json())["parts"]["database"] == {"ok": False, "detail": "takes no writes at the moment"}
+    await services.database.close()
 
 
 async def test_misuse_stays_visible(database):

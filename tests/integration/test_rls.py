@@ -80,6 +80,31 @@ async def test_the_user_does_not_outlive_the_transaction(database_url):
         await database.close()
 
 
+class OneConnection:
+    """A pool that hands a connection back as it was left, without the reset of asyncpg's."""
+
+    def __init__(self, connection):
+        self.connection = connection
+
+    async def acquire(self, **_):
+        return self.connection
+
+    async def release(self, connection):
+        pass
+
+
+async def test_the_user_ends_with_the_transaction_itself(database_url):
+    conn = await connect(database_url, role="pulse_service")
+    try:
+        async with Database(OneConnection(conn)).as_user(ALICE):
+            assert await conn.fetchval("SELECT app.uid()") == ALICE
+        assert await conn.fetchval("SELECT current_user") == "pulse_service"
+        await conn.execute("SET ROLE pulse_user")
+        assert await conn.fetchval("SELECT app.uid()") is None
+    finally:
+        await conn.close()
+
+
 async def test_an_id_that_is_not_a_number_reaches_no_sql(database):
     with pytest.raises(ValueError, match="Unknown format code 'd'"):
         async with database.as_user("1'; DROP TABLE app.preferences; --"):

@@ -5,7 +5,7 @@ import string
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from services.charts import LANDSCAPE, PORTRAIT, gamma_picture
 from services.feeds import cboe_files
 from services.gamma import Expiry, Gamma, Mode, analyze
 from services.gamma_chart import PALETTES, draw_gamma
-from services.gamma_words import alt_text, money, strike
+from services.gamma_words import alt_text, expiries, money, strike
 from services.png import encode
 
 FONTS = Path(__file__).parents[2] / "services" / "fonts"
@@ -44,6 +44,7 @@ def chain_like(spot=589.25, step=1.0, count=121, **changes):
         spot=spot,
         as_of=datetime(2025, 5, 16, 23, 23, tzinfo=UTC),
         source="Cboe file",
+        delay=None,
         open_interest_date=date(2025, 5, 15),
         mode=Mode.OURS,
         expiry=Expiry.ALL,
@@ -58,7 +59,12 @@ def chain_like(spot=589.25, step=1.0, count=121, **changes):
         expected_move=0.01 * spot,
         contracts=3160,
         coverage=0.987,
-        iv_source="95.1% vendor, 3.6% solved from mid prices, 1.3% between neighbouring strikes",
+        iv_sources=(
+            (0.951, "vendor"),
+            (0.036, "solved from mid prices"),
+            (0.01, "bounded by offers"),
+            (0.003, "between neighbouring strikes"),
+        ),
         strikes=at,
         call_gex=calls,
         put_gex=puts,
@@ -257,7 +263,7 @@ def test_the_picture_states_what_it_rests_on():
         "open interest of 15 May 2025",
         "98.7% of it with IV",
         "95.1% vendor",
-        "Cboe file",
+        "Cboe file, recording",
         "16 May 19:23 ET",
         "2 expiries",
         "net per 1% move",
@@ -269,7 +275,8 @@ def test_the_picture_states_what_it_rests_on():
 @pytest.mark.parametrize(
     ("expiry", "words"),
     [
-        (Expiry.ZERO_DTE, "0DTE · expiry 19 May"),
+        (Expiry.ZERO_DTE, "16 May 19:23 ET · next expiry 19 May"),
+        (Expiry.WEEK, "this week · expiry 19 May"),
         (Expiry.OPEX, "OPEX · expiry 19 May"),
         (date(2025, 5, 19), "expiry 19 May"),
     ],
@@ -277,6 +284,31 @@ def test_the_picture_states_what_it_rests_on():
 def test_a_filter_is_named(expiry, words):
     canvas, _ = drawn(chain_like(expiry=expiry, expiries=(date(2025, 5, 19),)))
     assert any(line.endswith(words) for line in canvas.words)
+
+
+@pytest.mark.parametrize(
+    ("expiry", "as_of", "words"),
+    [
+        (Expiry.ZERO_DTE, "2025-05-19T03:59Z", "next expiry 19 May"),  # 23:59 New York on the day before
+        (Expiry.ZERO_DTE, "2025-05-19T04:00Z", "0DTE · expiry 19 May"),
+        (Expiry.WEEK, "2025-05-16T19:59Z", "nearest expiry 19 May"),
+        (Expiry.WEEK, "2025-05-16T20:00Z", "this week · expiry 19 May"),
+    ],
+)
+def test_an_expiry_of_another_day_or_week_is_not_called_by_the_filter(expiry, as_of, words):
+    gamma = chain_like(expiry=expiry, expiries=(date(2025, 5, 19),), as_of=datetime.fromisoformat(as_of))
+    assert expiries(gamma) == words
+    assert f", {words}. Spot" in alt_text(gamma)
+
+
+@pytest.mark.parametrize(
+    ("delay", "words"),
+    [(None, "recording"), (timedelta(minutes=15), "delayed 15 min"), (timedelta(0), "real time")],
+)
+def test_the_picture_tells_how_late_its_source_is(delay, words):
+    gamma = chain_like(delay=delay, source="Alpaca indicative")
+    assert any(line.endswith(f"Alpaca indicative, {words}") for line in drawn(gamma)[0].words)
+    assert f"Alpaca indicative, {words}." in alt_text(gamma)
 
 
 def test_a_reference_mode_is_named():

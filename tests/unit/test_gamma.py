@@ -6,12 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.errors import BadData, NothingExpires, PulseError
 from services.feeds.base import Chain
 from services.gamma import Expiry, Gamma, Mode, analyze
+from services.gamma_profile import Profile
+from services.smile import seconds_left, smile
 
 WEDNESDAY = datetime(2026, 3, 11, 18, 0, tzinfo=UTC)  # 14:00 New York
 DAY = date(2026, 3, 20)
@@ -168,7 +170,7 @@ def test_missing_volatility_is_solved_from_the_mid_then_taken_from_the_other_sid
     interest = next(row[3]["open_interest"] for row in rows if row[1] == 110 and row[2])
     ratio = math.exp(0.032 * years)
     assert gamma.call_gex[at] == pytest.approx(exposure(100, 110, 0.4, years, interest, ratio), rel=1e-9)
-    assert "solved" in gamma.iv_source
+    assert dict(map(reversed, gamma.iv_sources))["solved from mid prices"] > 0
     unquoted = [(d, k, c, {**v, "bid": math.nan} if k == 110 else v) for d, k, c, v in priced]
     assert facts(unquoted).call_gex[at] == pytest.approx(exposure(100, 110, 0.25, years, interest, ratio), rel=1e-9)
 
@@ -239,6 +241,9 @@ def dense_roots(gamma, chain, steps=4000):
     years = years_to(DAY, 20)
     ratio = math.exp(0.032 * years)
     prices = np.linspace(80, 120, steps)
+    if gamma.flip is not None:
+        # A pair of crossings may be too close even for this grid; no sign changes here unless the flip is a root.
+        prices = np.union1d(prices, [gamma.flip * (1 - 1e-7), gamma.flip * (1 + 1e-7)])
     deviation = chain.iv * math.sqrt(years)
     weight = np.where(chain.is_call, 1, -1) * chain.open_interest / deviation
 
@@ -248,7 +253,7 @@ def dense_roots(gamma, chain, steps=4000):
 
     values = [at(price) for price in prices]
     roots = []
-    for i in range(steps - 1):
+    for i in range(len(prices) - 1):
         if values[i] * values[i + 1] < 0:
             low, high, rising = prices[i], prices[i + 1], values[i] < 0
             for _ in range(80):
@@ -260,6 +265,7 @@ def dense_roots(gamma, chain, steps=4000):
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), iv=st.floats(0.1, 0.8))
+@example(seed=154, iv=0.25420469949038116)  # 104.698 and 104.760 lie between two neighbours of the coarse grid
 def test_the_flip_is_a_root_of_a_dense_profile(seed, iv):
     chain = chain_of(ladder(seed=seed, iv=iv))
     gamma = analyze(chain)
@@ -269,6 +275,28 @@ def test_the_flip_is_a_root_of_a_dense_profile(seed, iv):
         assert gamma.flip is None
     else:
         assert gamma.flip == pytest.approx(min(wanted, key=lambda root: abs(root - 100)), rel=1e-8)
+
+
+@pytest.mark.parametrize("depth", [1e-3, 1e-6, -1e-6])
+def test_a_dip_between_two_prices_of_the_grid_is_seen_when_it_crosses_zero(depth):
+    # One narrow bell of puts, in the middle of a cell, on a wide hill of calls.
+    centre = math.log(1.04817)
+    wide, narrow = 1 / (0.3 * math.sqrt(2)), 1 / (0.002 * math.sqrt(2))
+    hill = math.exp(-((wide * centre) ** 2))
+    profile = Profile(
+        100.0,
+        weight=np.array([1.0, -hill * (1 + depth)]),
+        slope=np.array([wide, narrow]),
+        offset=np.array([0.0, -narrow * centre]),
+    )
+    prices, values = profile.curve()
+    assert (values > 0).all(), "the grid does not see it"
+    flip = profile.flip(prices, values)
+    if depth <= 0:
+        assert flip is None
+    else:
+        assert 104.817 < flip < 104.83
+        assert profile.at(np.array([flip * (1 - 1e-9)]))[0] < 0 < profile.at(np.array([flip * (1 + 1e-9)]))[0]
 
 
 # -- which contracts
@@ -305,6 +333,8 @@ FRIDAY_NIGHT = datetime(2026, 3, 13, 21, 0, tzinfo=UTC)
         (Expiry.ZERO_DTE, EVENING, (FRIDAY,)),
         (Expiry.WEEK, WEDNESDAY, ALL_DAYS[:2]),
         (Expiry.WEEK, FRIDAY_NIGHT, (MONDAY, MONTHLY)),
+        (Expiry.WEEK, datetime(2026, 3, 13, 19, 59, 59, tzinfo=UTC), (FRIDAY,)),
+        (Expiry.WEEK, datetime(2026, 3, 13, 20, 0, tzinfo=UTC), (MONDAY, MONTHLY)),
         (Expiry.OPEX, WEDNESDAY, (MONTHLY,)),
         (Expiry.OPEX, datetime(2026, 3, 21, tzinfo=UTC), (date(2026, 4, 17),)),
         (FRIDAY, WEDNESDAY, (FRIDAY,)),
@@ -352,6 +382,87 @@ def test_an_expiry_that_is_not_listed_names_those_that_are():
 def test_bad_data_is_named(spoil, words, mode):
     with pytest.raises(BadData, match=words):
         analyze(spoil(chain_of(ladder())), mode=mode)
+
+
+@pytest.mark.parametrize(("share", "expiry"), [(0.45, Expiry.ALL), (0.45, Expiry.WEEK), (0.55, Expiry.ALL)])
+def test_without_a_volatility_for_most_of_the_open_interest_there_is_no_picture(share, expiry):
+    known = {97: 0.3, 98: math.nan, 99: 0.3, 100: math.nan, 101: 0.3}
+    interest = {97: share / 3, 98: (1 - share) / 2, 99: share / 3, 100: (1 - share) / 2, 101: share / 3}
+    chain = chain_of([(DAY, k, c, {"iv": known[k], "open_interest": 1e4 * interest[k]}) for k in known for c in (1, 0)])
+    if share > 0.5:
+        gamma = analyze(chain, expiry=expiry)
+        assert gamma.coverage == pytest.approx(share)
+        assert [kind for _, kind in gamma.iv_sources] == ["vendor", "between neighbouring strikes"]
+        return
+    advice = "Try again when its options are quoted" if expiry is Expiry.ALL else "Choose another expiry"
+    with pytest.raises(BadData, match=rf"55% of the open interest in TEST .* {advice}\.$"):
+        analyze(chain, expiry=expiry)
+
+
+LAST_MINUTES = datetime(2026, 3, 20, 19, 58, tzinfo=UTC)
+
+
+def last_minutes(tick=0.01, inside=0.01) -> list:
+    """The money sides are quoted at their worth; for the others nobody bids, and `tick` is asked."""
+    rows = []
+    for strike in range(95, 106):
+        for is_call in (True, False):
+            worth = max(100.3 - strike if is_call else strike - 100.3, 0)
+            quote = {"bid": worth - inside, "ask": worth + inside} if worth else {"bid": 0.0, "ask": tick}
+            rows.append((DAY, strike, is_call, {"iv": math.nan, "open_interest": 500.0 + strike * is_call, **quote}))
+    return rows
+
+
+@pytest.mark.parametrize("expiry", [Expiry.ALL, Expiry.ZERO_DTE])
+def test_minutes_before_the_close_an_offer_without_a_bid_tells_enough(expiry):
+    gamma = analyze(chain_of(last_minutes(), spot=100.3, as_of=LAST_MINUTES), expiry=expiry)
+    assert gamma.coverage == 1.0
+    assert gamma.iv_sources == ((1.0, "bounded by offers"),)
+    assert gamma.abs_gamma in {100, 101}, "the largest is beside spot"
+    near = gamma.call_gex[list(gamma.strikes).index(100)]
+    assert gamma.call_gex[list(gamma.strikes).index(103)] < 0.1 * near
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        last_minutes(tick=0.06),
+        [(d, k, c, v | {"bid": 0.0, "ask": 0.01}) for d, k, c, v in last_minutes()],
+        [(d, k, c, v | {"ask": math.nan}) for d, k, c, v in last_minutes()],
+    ],
+    ids=["offers of more", "no bids at all", "no offers"],
+)
+def test_where_nothing_near_spot_is_priced_the_last_minutes_are_a_guess(rows):
+    with pytest.raises(BadData, match=r"100% .* Choose another expiry\.$"):
+        analyze(chain_of(rows, spot=100.3, as_of=LAST_MINUTES), expiry=Expiry.ZERO_DTE)
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"), [(0.05, 0.05), (5.0, "its own bound"), (math.nan, "the least bound")], ids=str
+)
+def test_an_offer_without_a_bid_bounds_what_the_neighbours_say_and_stands_in_for_none(stated, expected):
+    rows = [(d, k, c, v | {"iv": stated} if k == 100 and not c else v) for d, k, c, v in last_minutes()]
+    chain = chain_of(rows, spot=100.3, as_of=LAST_MINUTES)
+    surface = smile(chain, np.ones(len(rows), bool), seconds_left(chain, LAST_MINUTES), 0.045)
+    iv = dict(zip(surface.strike.tolist(), surface.iv.tolist(), strict=True))
+    years = 120 / YEAR
+
+    def worth(strike):
+        """Of the put below the forward or the call above it, by Black with the two minutes that are left."""
+        deviation, forward = iv[strike] * math.sqrt(years), surface.forward[0]
+        d1 = math.log(forward / strike) / deviation + deviation / 2
+        side = 1 if strike > forward else -1
+        first, second = (0.5 * math.erfc(-side * d / math.sqrt(2)) for d in (d1, d1 - deviation))
+        return side * (forward * first - strike * second)
+
+    assert surface.bounded.sum() == (11 if math.isnan(stated) else 10)
+    if expected == "its own bound":
+        assert [worth(strike) for strike in (97, 99, 101, 105)] == pytest.approx([0.005] * 4, rel=1e-4)
+    elif expected == "the least bound":
+        assert len(set(iv.values())) == 1
+        assert worth(100) == pytest.approx(0.005, rel=1e-4), "its strike is the nearest"
+    else:
+        assert set(iv.values()) == {expected}
 
 
 ODD = st.sampled_from([0.0, -999.0, math.nan, 0.0001, 0.3, 5.0, math.inf, -1.0])

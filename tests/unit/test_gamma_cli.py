@@ -72,6 +72,8 @@ def test_words_for_a_symbol(shared_data, capsys):
         "4,100.00",
         "3,800.00",
         "negative",
+        "Cboe file, recording",
+        "% vendor",
     ):
         assert part in words
     assert max(map(len, words.splitlines())) <= 100
@@ -93,6 +95,10 @@ def test_filters_and_another_moment(spx, capsys):
     [
         (["SPX"], "no option chain"),
         (["no such thing"], "do not know"),
+        (["BRK/B"], "no option chain"),
+        (["./missing.csv"], "There is no file ./missing.csv."),
+        (["missing.JSON"], "There is no file missing.JSON."),
+        (["/no/such/folder/chain"], "There is no file /no/such/folder/chain."),
         (["FILE", "--expiry", "2022-12-25"], "Available: 13 Dec 2022"),
         (["FILE", "--asof", "2030-01-01"], "has expired"),
         (["FILE", "--png", "/no/such/folder/a.png"], "No such file"),
@@ -115,13 +121,21 @@ def test_a_file_that_is_no_chain(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [["SPX", "--expiry", "soon"], ["SPX", "--asof", "noon"], ["SPX", "--mode", "mine"], []]
+    ("words", "told"),
+    [
+        (["SPX", "--expiry", "nextweek"], "'nextweek' is none of all, 0dte, week, opex, or a date (YYYY-MM-DD)"),
+        (["SPX", "--asof", "noon"], "'noon' is not a moment such as 2022-12-12T15:30"),
+        (["SPX", "--mode", "mine"], "invalid choice"),
+        ([], "required"),
+    ],
 )
-def test_arguments_that_mean_nothing_are_refused(words, capsys):
+def test_arguments_that_mean_nothing_are_refused(words, told, capsys):
     with pytest.raises(SystemExit) as stop:
         pulse_gamma(*words)
     assert stop.value.code == 2
-    assert "usage" in capsys.readouterr().err
+    said = " ".join(capsys.readouterr().err.split())
+    assert "usage" in said
+    assert told in said
 
 
 def test_picture(spx, tmp_path, capsys):

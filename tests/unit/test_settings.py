@@ -16,7 +16,31 @@ def test_secrets_never_show(monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgresql://pulse:db-password@localhost/pulse")
     settings = Settings()
     assert "very-secret-token" not in repr(settings)
-    assert set(settings.secrets()) == {"very-secret-token", "db-password"}
+    assert {"very-secret-token", "db-password"} <= set(settings.secrets())
+
+
+@pytest.mark.parametrize(
+    ("url", "password"),
+    [
+        ("postgresql://pulse:db-password@/pulse?host=/run/postgresql", "db-password"),
+        ("postgres://pulse:db%2Fpassword@one:5432,two:5432/pulse", "db/password"),
+        ("postgresql:///pulse?user=pulse&password=db-password", "db-password"),
+        ("postgresql://pulse@localhost/pulse", None),
+    ],
+)
+def test_every_form_of_postgresqls_address_is_taken_and_its_password_masked(monkeypatch, url, password):
+    monkeypatch.setenv("DATABASE_URL", url)
+    settings = Settings()
+    assert settings.database_url.get_secret_value() == url
+    assert set(settings.secrets()) >= {url, password} - {None}
+    assert "password" not in repr(settings)
+
+
+def test_an_address_of_another_database_is_refused_without_showing_it(monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "mysql://pulse:db-password@localhost/pulse")
+    with pytest.raises(ValidationError, match="must begin with postgresql://") as refused:
+        Settings()
+    assert "db-password" not in str(refused.value)
 
 
 def test_feeds_keep_the_order_given(monkeypatch, tmp_path):

@@ -438,7 +438,7 @@ def test_where_nothing_near_spot_is_priced_the_last_minutes_are_a_guess(rows):
 
 
 @pytest.mark.parametrize(
-    ("stated", "expected"), [(0.05, 0.05), (5.0, "its own bound"), (math.nan, "the least bound")], ids=str
+    ("stated", "expected"), [(0.05, 0.05), (40.0, "its own bound"), (math.nan, "the least bound")], ids=str
 )
 def test_an_offer_without_a_bid_bounds_what_the_neighbours_say_and_stands_in_for_none(stated, expected):
     rows = [(d, k, c, v | {"iv": stated} if k == 100 and not c else v) for d, k, c, v in last_minutes()]

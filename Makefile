@@ -7,7 +7,7 @@ PULSE_HOME ?= $(CURDIR)/.pulse
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all:
 export PULSE_HOME
 
-.PHONY: install demo run test check bench clean lock
+.PHONY: install demo run test check bench kill clean lock
 
 demo: $(VENV)/.demo
 	@exec $(BIN)/pulse demo --port $(PORT)
@@ -28,6 +28,10 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/run.py
+
+# Ten minutes of SIGKILL at every step of the order path; `ARGS="--only pairs"` for a part.
+kill: $(VENV)/.dev
+	$(BIN)/python tests/kill/matrix.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pulse build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .artifacts tests/e2e/clients/node_modules

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None, *, env_file: str | None = ".env") ->
 
 
 def _parser() -> argparse.ArgumentParser:
-    from services import gamma_cli
+    from services import gamma_cli, jobs_cli
 
     parser = argparse.ArgumentParser(
         prog="pulse", description="A self-hosted trading assistant for Discord communities."
@@ -55,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="the whole product on this machine, without any account")
     demo.add_argument("--port", type=_port, default=8080, help="port of the page (default 8080)")
     demo.set_defaults(command=_demo)
+    jobs = commands.add_parser("jobs", help="work that was given up, and its replay")
+    jobs_cli.add_arguments(jobs)
+    jobs.set_defaults(command=_jobs)
     gamma = commands.add_parser("gamma", help="gamma levels of a symbol or of a recorded chain")
     gamma_cli.add_arguments(gamma)
     gamma.set_defaults(command=_gamma)
@@ -106,6 +109,18 @@ def _migrate(arguments: argparse.Namespace) -> int:
 
     for name in asyncio.run(migrate(_settings(arguments))):
         print(name)
+    return 0
+
+
+def _jobs(arguments: argparse.Namespace) -> int:
+    from services import jobs_cli
+    from services.wiring import open_database
+
+    async def run() -> str:
+        async with open_database(_settings(arguments)) as database:
+            return await jobs_cli.run(arguments, database)
+
+    print(asyncio.run(run()))
     return 0
 
 

@@ -7,10 +7,13 @@ import aiohttp
 import discord
 import structlog
 
-from bot import commands, views
+from bot import commands
 from bot.client import FirstTime, PulseBot, find_gateway, pause, point_at
+from bot.delivery import Delivery
+from bot.notice_cards import RENDER
 from bot.replies import Tree, unclaimed
 from services.errors import PulseError
+from services.notices import Outbox
 from services.wiring import Services
 
 FAREWELL_S = 5.0
@@ -33,7 +36,7 @@ async def serve(services: Services, stop: asyncio.Event) -> None:
     attempt = 0
     while not stop.is_set():
         started = asyncio.get_running_loop().time()
-        client = PulseBot(services, Tree, commands.ALL, views.ALL, unclaimed, first_time)
+        client = PulseBot(services, Tree, commands.ALL, commands.BUTTONS, unclaimed, first_time, commands.FORMS)
         await _connected(client, api_url, settings.discord_token.get_secret_value(), stop)
         attempt = 0 if asyncio.get_running_loop().time() - started > STEADY_S else attempt + 1
         with suppress(TimeoutError):
@@ -65,4 +68,7 @@ async def _connected(client: PulseBot, api_url: str, token: str, stop: asyncio.E
 
 async def _run(client: PulseBot, api_url: str, token: str) -> None:
     await find_gateway(api_url)
-    await client.start(token)
+    delivery = Delivery(client, Outbox(client.services.database), RENDER)
+    await client.login(token)
+    async with delivery.running():
+        await client.connect()

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import aiohttp
@@ -24,8 +24,10 @@ FREE_CONNECTIONS = 5
 
 log = structlog.get_logger(__name__)
 
-Command = app_commands.Command[Any, ..., Any]
+Command = app_commands.Command[Any, ..., Any] | app_commands.Group
 Button = type[discord.ui.DynamicItem[Any]]
+FormHandler = Callable[[discord.Interaction[Any], str, Mapping[str, str]], Awaitable[None]]
+"""Takes the interaction, the token that the form was opened with, and what was typed by field name."""
 
 
 class FirstTime:
@@ -74,6 +76,7 @@ class PulseBot(discord.AutoShardedClient):
         buttons: Iterable[Button],
         unclaimed: Callable[[Any], Awaitable[None]],
         first_time: FirstTime,
+        forms: Mapping[str, FormHandler],
     ) -> None:
         settings = services.settings
         shards: dict[str, Any] = {}
@@ -94,6 +97,7 @@ class PulseBot(discord.AutoShardedClient):
         self.first_time = first_time
         self.command_ids: dict[str, int] = {}
         self.answering: set[asyncio.Task[Any]] = set()
+        self.timers: set[asyncio.Task[Any]] = set()
         self.tree = tree(
             self,
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
@@ -103,6 +107,7 @@ class PulseBot(discord.AutoShardedClient):
             self.tree.add_command(command)
         self.add_dynamic_items(*buttons)
         self._unclaimed = unclaimed
+        self._forms = forms
         self._connect = self.http.ws_connect
         self._pace = Pace(FREE_CONNECTIONS * len(settings.shard_ids or (0,)))
         self.http.ws_connect = self._connect_paced  # type: ignore[method-assign] # the one place that every connection passes
@@ -118,11 +123,22 @@ class PulseBot(discord.AutoShardedClient):
         log.info("commands registered", count=len(registered), application=self.application_id)
 
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        if interaction.type is discord.InteractionType.modal_submit:
+            await self._submitted(interaction)
         # discord.py drops a press that no button of ours knows, and the presser would wait for nothing.
         if interaction.type is discord.InteractionType.component:
             await asyncio.sleep(CLAIMED_WITHIN_S)
             if interaction.id not in self.first_time:
                 await self._unclaimed(interaction)
+
+    async def _submitted(self, interaction: discord.Interaction[Any]) -> None:
+        # Not through discord.py's own store: that one forgets at a restart the forms that are open on screens.
+        data: Any = interaction.data
+        kind, _, token = data["custom_id"].rpartition("#")[0].rpartition(":")
+        if kind in self._forms:
+            await self._forms[kind](interaction, token, _typed(data["components"]))
+        else:
+            await self._unclaimed(interaction)
 
     async def on_ready(self) -> None:
         self._tell(ok=True, detail=f"connected, {len(self.guilds)} server{'' if len(self.guilds) == 1 else 's'}")
@@ -139,9 +155,24 @@ class PulseBot(discord.AutoShardedClient):
         if self.answering:
             await asyncio.wait(self.answering, timeout=within_s)
 
+    async def close(self) -> None:
+        """Disconnect, and leave undone what was to happen later."""
+        for timer in self.timers:
+            timer.cancel()
+        await super().close()
+
     def _tell(self, *, ok: bool, detail: str) -> None:
         self.services.health.report("gateway", ok=ok, detail=detail)
         log.info("gateway", ok=ok, detail=detail)
+
+
+def _typed(components: Iterable[Any]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for component in components:
+        found |= _typed(component.get("components") or filter(None, [component.get("component")]))
+        if "custom_id" in component:
+            found[component["custom_id"]] = component.get("value") or ""
+    return found
 
 
 def point_at(api_url: str) -> None:

@@ -1,12 +1,15 @@
 """Numbers and moments as the reader writes them: separators by Discord locale, times by Discord itself."""
 
+import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 
 from babel import Locale
 from babel.core import UnknownLocaleError
-from babel.numbers import format_decimal, get_minus_sign_symbol
+from babel.numbers import format_decimal, get_decimal_symbol, get_group_symbol, get_minus_sign_symbol
+
+from services.errors import NotANumber
 
 _DISCORD_NAMES = {"no": "nb", "zh-CN": "zh_Hans_CN", "zh-TW": "zh_Hant_TW", "es-419": "es_419"}
 _SCALES: tuple[tuple[Decimal, str], ...] = (
@@ -54,6 +57,12 @@ def change(value: Decimal, locale: Locale) -> str:
     return ("+" if value > 0 else "") + price(value, locale)
 
 
+def money(value: Decimal, locale: Locale, *, sign: bool = False) -> str:
+    """Return an amount of dollars to the cent: `−$1,180.50`."""
+    lead = "−" if value < 0 else "+" if sign and value > 0 else ""
+    return f"{lead}${_signed(abs(value), '#,##0.00', locale)}"
+
+
 def dollars(value: float, locale: Locale, *, sign: bool = False) -> str:
     """Return an amount of dollars, short: `−$1.18 bn`."""
     amount = abs(Decimal(repr(value)))
@@ -61,6 +70,23 @@ def dollars(value: float, locale: Locale, *, sign: bool = False) -> str:
     text = format_decimal(amount / scale, "#,##0.00", locale=locale)
     lead = "−" if value < 0 else "+" if sign else ""
     return f"{lead}${text}{unit}"
+
+
+def typed(text: str, locale: Locale) -> Decimal:
+    """Return the number that a person typed: `1,250.5` or `1.250,5` by their locale, with or without a dollar sign.
+
+    A single separator in front of other than three digits is always the decimal one. Raises NotANumber.
+    """
+    plain = re.sub(r"[\s$'’_]", "", text)
+    group, decimal = get_group_symbol(locale), get_decimal_symbol(locale)
+    if not re.fullmatch(rf"[+-]?\d{{1,3}}({re.escape(group)}\d{{3}})+({re.escape(decimal)}\d*)?", plain):
+        group, decimal = ("", re.sub(r"[^.,]", "", plain))
+        if len(decimal) > 1:
+            raise NotANumber(text)
+    plain = plain.replace(group, "").replace(decimal or ".", ".")
+    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", plain) or len(plain) > 20:
+        raise NotANumber(text)
+    return Decimal(plain)
 
 
 def moment(at: datetime, style: str = "R") -> str:

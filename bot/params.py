@@ -1,7 +1,10 @@
 """What a command's options turn into, and the choices offered while typing."""
 
+from decimal import Decimal
+
 from discord import app_commands
 
+from bot import numbers
 from bot.replies import Interaction
 from services import symbols
 from services.errors import TooManySymbols
@@ -33,6 +36,13 @@ class TickersParam(app_commands.Transformer):
     async def autocomplete(self, interaction: Interaction, value: str) -> list[app_commands.Choice[str]]:  # type: ignore[override]
         cut = max(value.rfind(" "), value.rfind(",")) + 1
         return _choices(interaction, value[:cut], value[cut:])
+
+
+class PriceParam(app_commands.Transformer):
+    """A number as the person writes it: 187.50, 187,50 or $1,250."""
+
+    async def transform(self, interaction: Interaction, value: str) -> Decimal:  # type: ignore[override]
+        return numbers.typed(value, numbers.locale_of(interaction.locale.value))
 
 
 def _choices(interaction: Interaction, before: str, typed: str) -> list[app_commands.Choice[str]]:

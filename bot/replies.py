@@ -3,7 +3,7 @@
 import asyncio
 import io
 import secrets
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from services.errors import PulseError
 # Discord waits three seconds for a first answer; this leaves it two for the way there, and one retry.
 PATIENCE_S = 1.0
 DEADLINE_S = 30.0
+QUICK_DEADLINE_S = 1.5
 TRIES = 4
 
 ALREADY_ANSWERED = 40060
@@ -25,6 +26,7 @@ UNKNOWN_INTERACTION = 10062
 UNKNOWN_WEBHOOK = 10015
 INVALID_WEBHOOK_TOKEN = 50027
 UNKNOWN_MESSAGE = 10008
+MALFORMED = 400
 
 log = structlog.get_logger(__name__)
 
@@ -49,16 +51,21 @@ class Reply:
     view: discord.ui.View | None = None
     attachment: Attachment | None = None
     private: bool = False
+    form: discord.ui.Modal | None = None
+    """A form to open instead of a message; only for work that is answered as `quick`."""
+    overtaken: "Callable[[], Awaitable[Reply | None]] | None" = None
+    """Asked once this reply is out: a newer one, if a notice may have shown more in the same message meanwhile."""
     is_problem: bool = field(default=False, kw_only=True)
     """A problem never replaces the message whose button was pressed."""
 
 
 async def answer(
-    interaction: Interaction, work: Awaitable[Reply], *, edit: bool = False, private: bool = False
+    interaction: Interaction, work: Awaitable[Reply], *, edit: bool = False, private: bool = False, quick: bool = False
 ) -> None:
     """Answer an interaction with what `work` returns, deferring first when it takes long.
 
     `edit` puts the reply into the message whose button was pressed; `private` keeps a deferred answer to the person.
+    `quick` never defers, because a form cannot follow a deferral; slow work ends as a problem instead.
     A second delivery of the same interaction is ignored.
     """
     if not interaction.client.first_time(interaction.id):
@@ -69,24 +76,33 @@ async def answer(
         interaction.client.answering.add(task)
         task.add_done_callback(interaction.client.answering.discard)
     with structlog.contextvars.bound_contextvars(trace=reference, interaction=interaction.id, user=interaction.user.id):
-        outcome = asyncio.ensure_future(_outcome(work, reference))
-        done, _ = await asyncio.wait({outcome}, timeout=PATIENCE_S)
+        outcome = asyncio.ensure_future(_outcome(work, reference, QUICK_DEADLINE_S if quick else DEADLINE_S))
+        done, _ = await asyncio.wait({outcome}, timeout=None if quick else PATIENCE_S)
         delivery = _Delivery(interaction, edit=edit)
         if not done:
             await delivery.defer(private=private)
         reply = await outcome
-        await delivery.send(reply)
+        if not await delivery.send(reply):
+            # Discord takes the answer for malformed: our fault, of which the person must not hear by silence.
+            await delivery.send(_broken(reference))
         log.info("answered", command=_name(interaction), problem=reply.is_problem, deferred=not done)
+        await _catch_up(delivery, reply)
 
 
 def problem(text: str) -> Reply:
-    """Return what tells a person what went wrong and what to do, privately unless the answer was deferred in public."""
-    return Reply(content=f"⚠️ {text}", private=True, is_problem=True)
+    """Return the private reply that tells a person what went wrong and what to do, a line for each reason."""
+    return Reply(content="\n".join(f"⚠️ {line}" for line in text.splitlines()), private=True, is_problem=True)
 
 
-async def _outcome(work: Awaitable[Reply], reference: str) -> Reply:
+def _broken(reference: str) -> Reply:
+    return problem(
+        f"Something broke on our side. Try again; if it stays, tell the operator this reference: **{reference}**."
+    )
+
+
+async def _outcome(work: Awaitable[Reply], reference: str, deadline_s: float) -> Reply:
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(deadline_s):
             return await work
     except PulseError as error:
         log.info("refused", error=type(error).__name__, reason=str(error))
@@ -96,9 +112,19 @@ async def _outcome(work: Awaitable[Reply], reference: str) -> Reply:
         return problem(f"That took too long and was stopped. Try again in a minute. Reference {reference}.")
     except Exception:
         log.exception("unexpected error")
-        return problem(
-            f"Something broke on our side. Try again; if it stays, tell the operator this reference: **{reference}**."
-        )
+        return _broken(reference)
+
+
+async def _catch_up(delivery: "_Delivery", reply: Reply) -> None:
+    newer: Reply | None = reply
+    while newer and newer.overtaken:
+        try:
+            newer = await newer.overtaken()
+        except PulseError as error:
+            log.warning("answer not checked again", reason=str(error))
+            return
+        if newer:
+            await delivery.send(newer)
 
 
 class _Delivery:
@@ -121,7 +147,8 @@ class _Delivery:
         else:
             self._acknowledged = True
 
-    async def send(self, reply: Reply) -> None:
+    async def send(self, reply: Reply) -> bool:
+        """Bring the reply; False when Discord refuses what it says, rather than when it cannot be brought."""
         in_doubt = False
         for attempt in range(TRIES):
             first = not self._acknowledged
@@ -129,16 +156,19 @@ class _Delivery:
                 await (self._first(reply) if first else self._later(reply))
             except discord.HTTPException as error:
                 if error.code == ALREADY_ANSWERED and in_doubt:
-                    return  # it had arrived
+                    self._acknowledged = True
+                    return True  # it had arrived
                 if not self._may_repeat(error):
-                    return
+                    return error.status != MALFORMED
             except (aiohttp.ClientError, OSError) as error:
                 log.warning("answer interrupted", error=repr(error), attempt=attempt)
             else:
-                return
+                self._acknowledged = True
+                return True
             # A first answer that may have arrived is sent again: a second one is refused, and that tells.
             in_doubt = first
             await asyncio.sleep(0.1 * 2**attempt)
+        return True
 
     def _may_repeat(self, error: discord.HTTPException) -> bool:
         if error.code == ALREADY_ANSWERED:
@@ -155,22 +185,27 @@ class _Delivery:
 
     async def _first(self, reply: Reply) -> None:
         response = self._interaction.response
+        if reply.form:
+            await response.send_modal(reply.form)
+            return
         if self._edit and not reply.is_problem:
-            files = _files(reply)
+            files = files_of(reply)
             await response.edit_message(content=reply.content, embed=reply.embed, view=reply.view, attachments=files)
             return
         arguments: dict[str, Any] = {"content": reply.content, "ephemeral": reply.private}
         arguments |= {k: v for k, v in (("embed", reply.embed), ("view", reply.view)) if v}
-        if files := _files(reply):
+        if files := files_of(reply):
             arguments["files"] = files
         await response.send_message(**arguments)
 
     async def _later(self, reply: Reply) -> None:
+        if reply.form:  # it is open already: the answer to its opening was lost on the way back
+            return
         if self._edit and reply.is_problem:
             await self._interaction.followup.send(content=reply.content, ephemeral=True)
             return
         await self._interaction.edit_original_response(
-            content=reply.content, embed=reply.embed, view=reply.view, attachments=_files(reply)
+            content=reply.content, embed=reply.embed, view=reply.view, attachments=files_of(reply)
         )
 
 
@@ -205,7 +240,7 @@ async def _raising(error: BaseException) -> Reply:
     raise error
 
 
-def _files(reply: Reply) -> list[discord.File]:
+def files_of(reply: Reply) -> list[discord.File]:
     if reply.attachment is None:
         return []
     picture = reply.attachment

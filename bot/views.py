@@ -1,6 +1,7 @@
 """Buttons that outlive restarts: all they need stands in their custom id."""
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
 import discord
@@ -16,19 +17,21 @@ from services.market import Board
 
 # discord.py types these methods for any client; ours is the only one there is.
 Pressed = discord.Interaction[Any]
+Press = Callable[[Interaction, str], Awaitable[Reply]]
+"""What a button does, told the token that it carries."""
 
 MOST_GAMMA_BUTTONS = 4
 LONGEST_CUSTOM_ID = 100
 FILTERS = {Expiry.ZERO_DTE: "0DTE", Expiry.WEEK: "Week", Expiry.OPEX: "OPEX", Expiry.ALL: "All"}
 
-_SYMBOL = r"[A-Z][A-Z0-9.]{0,8}"
+SYMBOL = r"[A-Z][A-Z0-9.]{0,8}"
 _THEMES = "|".join(Theme)
 _EXPIRIES = "|".join(Expiry)
 
 
 class RefreshQuotes(
     discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=rf"quote:refresh:(?P<symbols>{_SYMBOL}(?:,{_SYMBOL}){{0,9}})",
+    template=rf"quote:refresh:(?P<symbols>{SYMBOL}(?:,{SYMBOL}){{0,9}})",
 ):
     """Shows the same symbols again, in the same message."""
 
@@ -44,7 +47,7 @@ class RefreshQuotes(
         await answer(interaction, quotes(interaction, self._symbols), edit=True)
 
 
-class OpenGamma(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"gamma:open:(?P<symbol>{_SYMBOL})"):
+class OpenGamma(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"gamma:open:(?P<symbol>{SYMBOL})"):
     """Posts the gamma picture of a quoted symbol as a new message."""
 
     def __init__(self, symbol: str, label: str = "Gamma") -> None:
@@ -61,7 +64,7 @@ class OpenGamma(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"gamm
 
 class ShowGamma(
     discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=rf"gamma:(?P<kind>show|refresh):(?P<symbol>{_SYMBOL}):(?P<expiry>{_EXPIRIES}):(?P<theme>{_THEMES})",
+    template=rf"gamma:(?P<kind>show|refresh):(?P<symbol>{SYMBOL}):(?P<expiry>{_EXPIRIES}):(?P<theme>{_THEMES})",
 ):
     """Redraws the picture in its message, for the chosen expiries."""
 

@@ -1,8 +1,11 @@
 """The vocabulary that every room shares: rows and enums, without a line of logic."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 
 class Theme(StrEnum):
@@ -28,3 +31,383 @@ class Preferences:
 
     user_id: int
     theme: Theme
+
+
+@dataclass(frozen=True, slots=True)
+class StartedJob:
+    """A job at work for the `starts`-th time."""
+
+    id: int
+    name: str
+    payload: Mapping[str, Any]
+    starts: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldJob:
+    """A job that failed or killed its worker five times, with the last error."""
+
+    id: int
+    name: str
+    payload: Mapping[str, Any]
+    starts: int
+    error: str | None
+    created_at: datetime
+
+
+class Urgency(StrEnum):
+    """How soon a notice must reach its reader, and what may happen to it on the way."""
+
+    P0 = "P0"
+    """Orders, kill switch, re-link: never dropped, tried in a second place after a minute."""
+    P1 = "P1"
+    """A person's alerts: a burst to one place becomes a digest."""
+    P2 = "P2"
+    """Boards and scans: the latest wins."""
+
+
+class NoticeState(StrEnum):
+    """What became of a notice."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    MERGED = "merged"
+    """A newer notice of its subject was shown in its stead."""
+    MISSED = "missed"
+    """No way to the person was open; shown at their next command."""
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where words go; `token` is that of an interaction, whose answer (or follow-up `message_id`) is edited."""
+
+    channel_id: int | None = None
+    guild_id: int | None = None
+    message_id: int | None = None
+    token: str | None = None
+    token_expires_at: datetime | None = None
+    dm: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that a person is told; the bot renders `payload` by `kind`.
+
+    `key` is unique for ever per person and kind. Notices of one person, kind and `subject` share one message.
+    """
+
+    urgency: Urgency
+    kind: str
+    key: str
+    place: Place
+    payload: Mapping[str, Any]
+    user_id: int | None = None
+    subject: str = ""
+    private: bool = True
+    """Nobody else may read it: it never goes to a channel."""
+    id: int = 0
+    created_at: datetime | None = None
+    locale: str = "en-US"
+    """Of the person, as Discord names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueNotice:
+    """What decides how a due notice goes: alone, with others of its place, or not yet."""
+
+    id: int
+    place_key: str
+    subject: tuple[str, str, int | None] | None
+    tries: int
+    digest: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenNotice:
+    """A notice that this bot delivers now."""
+
+    notice: Notice
+    place_key: str
+    nonce: str
+    tries: int
+    digest: int | None
+    inherited: bool
+    """The nonce is an older notice's, whose message may be there already."""
+    shown: tuple[int, int] | None
+    """Channel and message that show its subject already."""
+    direct: int | None
+    """The direct channel of its person, where one was opened before."""
+    closed: bool
+    """Its channel refuses us."""
+
+
+class Side(StrEnum):
+    """What an order does."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Tif(StrEnum):
+    """How long an order may wait: until the close, until it is cancelled, not at all."""
+
+    DAY = "day"
+    GTC = "gtc"
+    IOC = "ioc"
+
+
+class PreviewState(StrEnum):
+    """What became of a ticket."""
+
+    OPEN = "open"
+    CONSUMED = "consumed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+
+
+class OrderState(StrEnum):
+    """Where an order stands; `services.orders.MOVES` says what may follow what."""
+
+    CONFIRMED = "confirmed"
+    SUBMITTING = "submitting"
+    UNKNOWN = "unknown"
+    WORKING = "working"
+    PARTIAL = "partial"
+    PENDING_CANCEL = "pending_cancel"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    DENIED = "denied"
+    VOID = "void"
+    NEEDS_REVIEW = "needs_review"
+
+
+class TradingState(StrEnum):
+    """What the kill switch lets through: everything, only what makes a position smaller, nothing but cancels."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account at one broker; `mode` is PAPER or LIVE and is always shown."""
+
+    id: int
+    user_id: int
+    broker: str
+    label: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a person wants; a `limit` of None asks for "market"."""
+
+    symbol: str
+    side: Side
+    quantity: int
+    limit: Decimal | None
+    tif: Tif
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A ticket as it was shown: it can become one order until `expires_at`."""
+
+    token: str
+    user_id: int
+    account_id: int
+    client_order_id: str
+    spec: Spec
+    worst: Decimal
+    """The price that the order can never leave outside of."""
+    bid: Decimal
+    ask: Decimal
+    accepted: tuple[str, ...]
+    """Codes of the warnings that a press has accepted already."""
+    state: PreviewState
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A confirmed order as we know it; the broker's word always wins."""
+
+    id: int
+    token: str
+    user_id: int
+    account_id: int
+    client_order_id: str
+    spec: Spec
+    worst: Decimal
+    state: OrderState
+    filled: int
+    cost: Decimal
+    """The exact sum of quantity × price over the fills."""
+    version: int
+    sends: int
+    reason: str | None
+    created_at: datetime
+    updated_at: datetime
+    label: str
+    mode: str
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Return the mean price of the fills, unrounded; None before the first."""
+        return self.cost / self.filled if self.filled else None
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution, by the broker's own id."""
+
+    execution_id: str
+    quantity: int
+    price: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What an account holds of one symbol; first bought is first sold."""
+
+    symbol: str
+    quantity: int
+    cost: Decimal
+    """The exact sum paid for what is still held."""
+    realised: Decimal
+
+    @property
+    def average_cost(self) -> Decimal:
+        """Return the mean price paid for what is held, unrounded."""
+        return self.cost / self.quantity if self.quantity else Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The money of an account; `reserved` is set aside for open buys."""
+
+    cash: Decimal
+    reserved: Decimal
+    at_cost: Decimal
+    """What is held, at the prices paid for it."""
+    realised: Decimal
+
+    @property
+    def buying_power(self) -> Decimal:
+        """Return what new buys may cost."""
+        return self.cash - self.reserved
+
+    @property
+    def equity(self) -> Decimal:
+        """Return cash and holdings, at cost."""
+        return self.cash + self.at_cost
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a person allows themself; None means that only the house's rules hold."""
+
+    user_id: int
+    max_order: Decimal | None = None
+    """Most money in one order."""
+    max_day: Decimal | None = None
+    """Most money bought in one New York day."""
+    drift_bp: int | None = None
+    """How far the price may move between ticket and press, in 1/100 %."""
+    collar_bp: int = 50
+    """How far a "market" order may pay up, in 1/100 %."""
+
+
+class Condition(StrEnum):
+    """Which way a price must cross the level of an alert."""
+
+    ABOVE = "above"
+    BELOW = "below"
+    CROSSES = "crosses"
+
+
+class AlertState(StrEnum):
+    """Whether an alert is being watched."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    FIRED = "fired"
+    """It was to fire once and has done so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A level of one symbol that somebody wants to be told about; moments are in the market's time."""
+
+    id: int
+    token: str
+    user_id: int
+    symbol: str
+    condition: Condition
+    level: Decimal
+    always: bool
+    """Fires again, once the price has gone far enough back; else it fires once."""
+    place: Place
+    state: AlertState
+    armed: bool
+    """False from a firing until the price has gone back."""
+    after: datetime
+    """Only trades later than this one (by time, then by id) count; in the future while the alert is snoozed."""
+    after_id: int
+    reference: Decimal | None
+    """The price at that moment; None when the next trade is to say on which side the price is."""
+    version: int
+    """Grows with every change by its owner."""
+    known: bool
+    """The worker has taken it up: from then on it has been judged by every trade up to its symbol's `Mark`."""
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """An alert that went off at a trade; `key` is also that of its notice."""
+
+    key: str
+    at: datetime
+    price: Decimal
+    before: Decimal
+    """The price before that trade."""
+    late_s: float
+    """How long after the trade we came to know of it, in seconds."""
+    gap: bool
+    """The price jumped over the level between two trading days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The last trade of a symbol that alerts have been judged by."""
+
+    symbol: str
+    at: datetime
+    trade_id: int
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why nothing fires at the moment; `since` is the market's time of the last trade that came."""
+
+    since: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchBoard:
+    """The channel of a guild where the levels of the open and the summary of the close are shown."""
+
+    guild_id: int
+    channel_id: int
+    symbols: tuple[str, ...]
+    set_by: int

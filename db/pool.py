@@ -63,15 +63,16 @@ class Database:
     Everything raises DatabaseUnavailable when PostgreSQL cannot be reached or goes away in the middle.
     """
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Any, url: str) -> None:
         self._pool = pool
+        self.url = url
+        """The address, with its password: for a connection of one's own, as LISTEN needs it."""
 
     @classmethod
     async def open(cls, url: str, *, max_size: int = 10) -> Self:
         """Return at once, also while the server is away: connections are made on demand."""
-        return cls(
-            await asyncpg.create_pool(url, min_size=0, max_size=max_size, init=_set_codecs, **_options("pulse_service"))
-        )
+        options = _options("pulse_service")
+        return cls(await asyncpg.create_pool(url, min_size=0, max_size=max_size, init=_set_codecs, **options), url)
 
     async def close(self) -> None:
         """Wait up to five seconds for work in progress, then cut the rest off."""
@@ -88,7 +89,7 @@ class Database:
             async with self._acquired() as connection:
                 with outages(connection):
                     yield connection
-        except _OUTAGES as error:  # of giving it back
+        except (*_OUTAGES, asyncpg.InternalClientError) as error:  # of giving it back
             raise DatabaseUnavailable(f"PostgreSQL went away: {_reason(error)}") from error
 
     @asynccontextmanager

@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import pairwise
 from typing import Any
-from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from sandbox.listings import LISTED, Listed
 from sandbox.market import Candles, Market, merge
 from sandbox.option_chain import Chains, Contracts
+from sandbox.tape import EXCHANGES, TAPES, Tape, salt_of, stamp
 from services.clock import NEW_YORK
 
 Query = Mapping[str, str]
@@ -31,8 +31,6 @@ _TIMEFRAME = re.compile(r"(\d+)(Min|T|Hour|H|Day|D)")
 _STOCK_FEEDS = frozenset({"iex", "sip", "delayed_sip", "otc", "boats", "overnight"})
 _DELAYED_S = 900
 _GREEKS = ("delta", "gamma", "theta", "vega", "rho")
-_EXCHANGES = {"NASDAQ": "Q", "NYSE": "N", "ARCA": "P", "BATS": "Z"}
-_TAPES = {"NASDAQ": "C", "NYSE": "A", "ARCA": "B", "BATS": "B"}
 
 
 class Refused(Exception):
@@ -47,7 +45,7 @@ class MarketData:
     """https://docs.alpaca.markets/reference/stocksnapshots-1 and its neighbours; `at` is seconds since 1970."""
 
     def __init__(self, market: Market, chains: Chains) -> None:
-        self._market, self._chains = market, chains
+        self._market, self._chains, self._tape = market, chains, Tape(market)
 
     def snapshots(self, query: Query, at: float) -> Json:
         return {symbol: self._snapshot(symbol, _feed(query, at)) for symbol in _known(query)}
@@ -62,7 +60,7 @@ class MarketData:
         return {"quotes": {symbol: self._quote(LISTED[symbol], _feed(query, at)) for symbol in _known(query)}}
 
     def latest_trades(self, query: Query, at: float) -> Json:
-        return {"trades": {symbol: self._trade(LISTED[symbol], _feed(query, at)) for symbol in _known(query)}}
+        return {"trades": {symbol: self._tape.last(LISTED[symbol], _feed(query, at)) for symbol in _known(query)}}
 
     def bars(self, query: Query, at: float) -> Json:
         """Answer pages over several symbols: ordered by symbol, then by time; the limit counts bars of all of them."""
@@ -85,6 +83,26 @@ class MarketData:
         bars = page["bars"].get(query["symbol"], [])
         return {"symbol": query["symbol"], "bars": bars, "next_page_token": page["next_page_token"]}
 
+    def trades(self, query: Query, at: float) -> Json:
+        """Answer pages as `bars` does."""
+        limit = _limit(query, 1000, 10_000)
+        after_symbol, after = _token(query, "", "0")
+        midnight = datetime.combine(datetime.fromtimestamp(at, NEW_YORK), datetime.min.time(), NEW_YORK)
+        start = _moment(query.get("start"), midnight) - 1e-6
+        end = min(_moment(query.get("end"), _utc(at)), _feed(query, at))
+        found: dict[str, list[Json]] = {}
+        count, last = 0, ""
+        for symbol in sorted(_known(query)):
+            if symbol < after_symbol:
+                continue
+            since = max(start, float(after)) if symbol == after_symbol else start
+            for trade, moment in self._tape.between(symbol, since, end):
+                if count == limit:
+                    return {"trades": found, "next_page_token": _encode(last)}
+                found.setdefault(symbol, []).append(trade)
+                count, last = count + 1, f"{symbol}|{moment!r}"
+        return {"trades": found, "next_page_token": None}
+
     def option_snapshots(self, query: Query, at: float) -> Json:
         if query.get("feed", "opra") not in {"opra", "indicative"}:
             raise Refused(400, 40010000, f"invalid feed: {query['feed']}")
@@ -101,31 +119,18 @@ class MarketData:
         traded = market.traded_at(symbol, at)
         minutes = market.minutes(symbol, market.day(traded), traded, (traded - 0.001) // 60 * 60)
         return {
-            "latestTrade": self._trade(listed, at),
+            "latestTrade": self._tape.last(listed, at),
             "latestQuote": self._quote(listed, at),
             **({"minuteBar": next(_bars(minutes))[0]} if len(minutes) else {}),
             "dailyBar": next(_bars(market.daily(symbol, today, at)))[0],
             "prevDailyBar": next(_bars(market.daily(symbol, max(today - 1, 0), at)))[0],
         }
 
-    def _trade(self, listed: Listed, at: float) -> Json:
-        salt = _salt(listed.symbol, at)
-        moment = self._market.traded_at(listed.symbol, at) - salt % 400 / 1000
-        return {
-            "t": _stamp(moment, salt),
-            "x": _EXCHANGES[listed.exchange],
-            "p": self._market.price(listed.symbol, moment),
-            "s": 1 + salt % 300,
-            "c": ["@"],
-            "i": int(moment),
-            "z": _TAPES[listed.exchange],
-        }
-
     def _quote(self, listed: Listed, at: float) -> Json:
-        salt = _salt(listed.symbol, at)
+        salt = salt_of(listed.symbol, int(at))
         moment = self._market.traded_at(listed.symbol, at)
-        exchange = _EXCHANGES[listed.exchange]
-        quote = {"t": _stamp(moment - salt % 150 / 1000, salt), "c": ["R"], "z": _TAPES[listed.exchange]}
+        exchange = EXCHANGES[listed.exchange]
+        quote = {"t": stamp(moment - salt % 150 / 1000, salt), "c": ["R"], "z": TAPES[listed.exchange]}
         if listed.is_index:
             return quote | {"bx": " ", "bp": 0, "bs": 0, "ax": " ", "ap": 0, "as": 0}
         price = self._market.price(listed.symbol, moment)
@@ -140,7 +145,7 @@ class MarketData:
         count, unit = _timeframe(query)
         today = datetime.fromtimestamp(at, NEW_YORK).date()
         start = max(_moment(query.get("start"), datetime.combine(today, datetime.min.time(), NEW_YORK)), after + 1.0)
-        end = min(_moment(query.get("end"), datetime.fromtimestamp(at, UTC)), at)
+        end = min(_moment(query.get("end"), _utc(at)), at)
         for day in range(market.day(start), market.day(end) + 1):
             if unit == "D":
                 bars = market.dailies(symbol, day, day, at)
@@ -155,7 +160,7 @@ class MarketData:
         self, listed: Listed, contracts: Contracts, rows: NDArray[np.int64], at: float
     ) -> Iterator[tuple[str, Json]]:
         prices = self._chains.prices(listed.symbol, at)
-        stamps = [_stamp(prices.at - age**2 * 0.03, age * 7919) for age in range(60)]
+        stamps = [stamp(prices.at - age**2 * 0.03, age * 7919) for age in range(60)]
         midnight = datetime.fromtimestamp(prices.at, NEW_YORK).replace(hour=0, minute=0, second=0)
         day = midnight.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         columns = [rows, *(getattr(prices, name)[rows] for name in ("bid", "ask", "volume", "iv", *_GREEKS))]
@@ -348,6 +353,10 @@ def _moment(text: str | None, default: datetime) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=NEW_YORK)).timestamp()
 
 
+def _utc(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
+
+
 def _date(query: Query, name: str, default: date) -> date:
     try:
         return date.fromisoformat(query[name][:10]) if name in query else default
@@ -383,12 +392,3 @@ def _token(query: Query, *defaults: str) -> tuple[str, ...]:
 
 def _encode(token: str) -> str:
     return base64.urlsafe_b64encode(token.encode()).decode()
-
-
-def _salt(symbol: str, at: float) -> int:
-    return crc32(f"{symbol}{int(at)}".encode())
-
-
-def _stamp(at: float, salt: int) -> str:
-    """RFC 3339 with nanoseconds, the last of which are invented."""
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(at))}.{int(at % 1 * 1e6):06d}{salt % 1000:03d}Z"

@@ -74,6 +74,7 @@ def _surroundings(port: int, token: str) -> dict[str, str]:
         "ALPACA_DATA_SECRET": token,
         "ALPACA_DATA_URL": f"{here}/alpaca/data",
         "ALPACA_PAPER_API_URL": f"{here}/alpaca/paper",
+        "ALPACA_STREAM_URL": f"ws://{HOST}:{port}/alpaca/data",
         "FEEDS": "alpaca",
     }
     if not os.environ.get("DISCORD_TOKEN"):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC
 from email.utils import format_datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 from aiohttp import web
@@ -13,6 +13,7 @@ from aiohttp import web
 from sandbox.alpaca import MarketData, Query, Refused, Trading
 from sandbox.listings import LISTED
 from sandbox.market import Market
+from sandbox.market_stream import MarketStream
 from sandbox.option_chain import Chains
 from services.clock import NEW_YORK
 
@@ -21,6 +22,9 @@ Answer = Callable[[Query, float], Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Body = TypeVar("Body")
 
+StreamFault = Literal["drop", "silent", "connection_limit", "auth_refused"]
+"""What goes wrong with the stream; all others are of requests."""
+
 A_MINUTE = 10_000
 """Requests that the key may make: Alpaca's paid plan."""
 
@@ -28,7 +32,7 @@ A_MINUTE = 10_000
 class Fault(msgspec.Struct, omit_defaults=True):
     """Something that goes wrong with the answers until it is used up or cleared."""
 
-    kind: Literal["hang", "status", "reset", "garbage", "rate_limit", "stale"]
+    kind: Literal["hang", "status", "reset", "garbage", "rate_limit", "stale"] | StreamFault
     seconds: float | None = None
     status: int | None = None
     count: int | None = None
@@ -54,11 +58,13 @@ def routes(market: Market) -> list[web.RouteDef]:
     """Return Alpaca's market data under /alpaca/data, its trading API under /alpaca/paper, and /sandbox/market."""
     chains = Chains(market)
     data, trading, desk = MarketData(market, chains), Trading(market, chains), Desk(market)
+    stream = MarketStream(market, data, desk.faulty)
     answers: dict[str, Answer] = {
         "/alpaca/data/v2/stocks/snapshots": data.snapshots,
         "/alpaca/data/v2/stocks/{symbol}/snapshot": data.snapshot,
         "/alpaca/data/v2/stocks/quotes/latest": data.latest_quotes,
         "/alpaca/data/v2/stocks/trades/latest": data.latest_trades,
+        "/alpaca/data/v2/stocks/trades": data.trades,
         "/alpaca/data/v2/stocks/bars": data.bars,
         "/alpaca/data/v2/stocks/{symbol}/bars": data.bars_of_one,
         "/alpaca/data/v1beta1/options/snapshots/{underlying}": data.option_snapshots,
@@ -70,6 +76,7 @@ def routes(market: Market) -> list[web.RouteDef]:
     }
     return [
         *(web.get(path, desk.guard(answer)) for path, answer in answers.items()),
+        web.get("/alpaca/data/v2/{feed:iex|sip}", stream.serve),
         web.get("/sandbox/market", desk.show),
         web.post("/sandbox/market/clock", desk.turn),
         web.post("/sandbox/market/nudge", desk.nudge),
@@ -122,8 +129,15 @@ class Desk:
 
         return handle
 
+    def faulty(self, kind: str) -> bool:
+        """Tell whether the stream has a fault of that kind now, which is one of its count."""
+        return self._use(next((fault for fault in self._faults if fault.kind == kind), None)) is not None
+
     def _next_fault(self, path: str) -> Fault | None:
-        fault = next((fault for fault in self._faults if fault.path_contains in path), None)
+        requests = (fault for fault in self._faults if fault.kind not in get_args(StreamFault))
+        return self._use(next((fault for fault in requests if fault.path_contains in path), None))
+
+    def _use(self, fault: Fault | None) -> Fault | None:
         if fault and fault.count is not None:
             fault.count -= 1
             if fault.count < 1:

@@ -6,7 +6,19 @@
     │   ├── NoChain               the symbol has no listed options at our sources
     │   ├── NothingExpires        no expiry is left for the chosen filter
     │   ├── NoSymbols
-    │   └── TooManySymbols
+    │   ├── TooManySymbols
+    │   ├── NotANumber            what was typed as a price or a quantity
+    │   ├── OrderRefused          with every guard that says no
+    │   ├── PreviewGone           the ticket has ended, or is somebody else's
+    │   ├── UnknownOrder          likewise for an order
+    │   ├── UnknownAlert          likewise for an alert
+    │   ├── TooManyAlerts
+    │   └── BadLevel              a price at which no alert makes sense
+    ├── BrokerError
+    │   ├── BrokerRejected        the broker said no, in its words; final as the answer to a first send only
+    │   ├── BrokerUnavailable     nothing was sent, or a read failed; safe to repeat
+    │   └── OutcomeUnknown        an order may have arrived: never send it blindly again, settle it
+    │       └── DuplicateOrder    the broker has our id already: it exists, ask for it
     ├── BadData                   the source answered, but drawing it would be a guess
     ├── FeedUnavailable           a source is down, slow or refusing; safe to repeat
     └── DatabaseAway              PostgreSQL cannot be reached at the moment
@@ -60,6 +72,71 @@ class TooManySymbols(UserError):
 
     def __init__(self, asked: int, most: int) -> None:
         super().__init__(f"That is {asked} symbols; one `/quote` shows up to {most}. Split them over several commands.")
+
+
+class NotANumber(UserError):
+    """What was typed as a price or a quantity is none."""
+
+    def __init__(self, typed: str) -> None:
+        shown = "".join(c for c in typed if c.isalnum() or c in " .,-+$%")[:20].strip() or "that"
+        super().__init__(f"I cannot read **{shown}** as a number. Type it like 187.50, without words.")
+
+
+class OrderRefused(UserError):
+    """The order cannot be placed like this; `reasons` has every guard that says no."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__("\n".join(self.reasons))
+
+
+class PreviewGone(UserError):
+    """The ticket cannot become an order any more; nothing was sent."""
+
+
+class UnknownOrder(UserError):
+    """The person has no such order."""
+
+    def __init__(self) -> None:
+        super().__init__("You have no such order. `/orders` lists yours.")
+
+
+class UnknownAlert(UserError):
+    """The person has no such alert."""
+
+    def __init__(self) -> None:
+        super().__init__("You have no such alert any more. `/alerts` lists yours.")
+
+
+class TooManyAlerts(UserError):
+    """The person has as many alerts as one may have."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"You have {most} alerts, which is the most. Delete one in `/alerts` first.")
+
+
+class BadLevel(UserError):
+    """An alert at this price makes no sense; the text says which would."""
+
+
+class BrokerError(PulseError):
+    """A broker did not do what it was asked."""
+
+
+class BrokerRejected(BrokerError):
+    """The broker said no, in its own words."""
+
+
+class BrokerUnavailable(BrokerError):
+    """The broker was not reached, so nothing was sent, or a read failed; safe to repeat."""
+
+
+class OutcomeUnknown(BrokerError):
+    """The broker may or may not have taken the order."""
+
+
+class DuplicateOrder(OutcomeUnknown):
+    """The broker has an order under our id already."""
 
 
 class BadData(PulseError):

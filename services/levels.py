@@ -5,7 +5,7 @@ from datetime import date
 from db.models import Theme
 from services.chart_pool import ChartPool
 from services.charts import Picture, draw
-from services.gamma import Expiry
+from services.gamma import Expiry, Gamma, analyze
 from services.market import Market
 
 
@@ -15,6 +15,11 @@ class Levels:
     def __init__(self, market: Market, pool: ChartPool) -> None:
         self._market = market
         self._pool = pool
+
+    async def of(self, symbol: str) -> Gamma:
+        """Return the gamma levels of a canonical symbol over all expiries; raises what `picture` does."""
+        chain = await self._market.chain(symbol)
+        return await self._pool.run(analyze, chain)
 
     async def picture(self, symbol: str, expiry: Expiry | date, theme: Theme) -> Picture:
         """Return the gamma picture of a canonical symbol.

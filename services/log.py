@@ -13,7 +13,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 _TOKENS_IN_URLS = re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w.-]+")
 # Masking a shorter one would eat ordinary words; real ones are far longer.
 SHORTEST_SECRET = 6
-_QUIET = ("httpx", "httpcore", "aiohttp.access", "matplotlib")
+_QUIET = ("apscheduler", "httpx", "httpcore", "aiohttp.access", "matplotlib")
 
 
 def setup_logging(log_format: Literal["console", "json"], level: str, secrets: Iterable[str]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -71,8 +71,8 @@ class Market:
         """The sources, first asked first."""
         return self._feeds
 
-    async def quotes(self, symbols: Sequence[str]) -> Board:
-        """Return quotes of up to ten canonical symbols.
+    async def quotes(self, symbols: Sequence[str], *, anew: bool = False) -> Board:
+        """Return quotes of up to ten canonical symbols, at most a second old; `anew` asks the source at this moment.
 
         Raises NoSymbols, TooManySymbols, and UnknownSymbol or FeedUnavailable when nothing at all could be found.
         """
@@ -81,7 +81,23 @@ class Market:
         if len(symbols) > MOST_SYMBOLS:
             raise TooManySymbols(len(symbols), MOST_SYMBOLS)
         asked = tuple(symbols)
-        return await self._shared.get(("quotes", asked), QUOTES_FRESH_S, lambda: self._quotes(asked))
+        return await self._shared.get(("quotes", asked), QUOTES_FRESH_S, lambda: self._quotes(asked), anew=anew)
+
+    async def lines(self, symbols: Collection[str]) -> dict[str, Line]:
+        """Return quotes of any number of canonical symbols, without those that cannot be had at the moment."""
+        wanted, found = sorted(symbols), dict[str, Line]()
+        for some in (wanted[i : i + MOST_SYMBOLS] for i in range(0, len(wanted), MOST_SYMBOLS)):
+            try:
+                board = await self.quotes(some)
+            except (FeedUnavailable, UnknownSymbol) as error:
+                log.warning("no quotes", symbols=some, reason=str(error))
+            else:
+                found |= {line.quote.symbol: line for line in board.lines}
+        return found
+
+    def now(self) -> datetime:
+        """Return the time at the first source (aware UTC), by which sessions and ages are measured."""
+        return self._feeds[0].now()
 
     async def chain(self, symbol: str) -> Chain:
         """Return the option chain; raises UnknownSymbol, NoChain, FeedUnavailable, or BadData for a stale one."""
@@ -182,11 +198,14 @@ class SharedAnswers:
     def __init__(self) -> None:
         self._answers: dict[Hashable, tuple[float, asyncio.Task[Any]]] = {}
 
-    async def get(self, key: Hashable, fresh_s: float, fetch: Callable[[], Awaitable[T]]) -> T:
-        """Return the kept answer for `key` if it is younger than `fresh_s`, else fetch it; errors are not kept."""
+    async def get(self, key: Hashable, fresh_s: float, fetch: Callable[[], Awaitable[T]], *, anew: bool = False) -> T:
+        """Return the kept answer for `key` if it is younger than `fresh_s`, else fetch it; errors are not kept.
+
+        `anew` takes no kept answer, only one that is on its way.
+        """
         now = time.monotonic()
         kept = self._answers.get(key)
-        if kept is None or (kept[1].done() and (now >= kept[0] or kept[1].exception() is not None)):
+        if kept is None or (kept[1].done() and (anew or now >= kept[0] or kept[1].exception() is not None)):
             self._forget_old(now)
             task = asyncio.ensure_future(fetch())
             kept = self._answers[key] = (now + fresh_s, task)

@@ -1,10 +1,11 @@
 """Everything that an operator can set, read once from the environment and a `.env` file."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import Field, HttpUrl, SecretStr, WebsocketUrl, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 FeedName = Literal["alpaca", "replay"]
@@ -53,8 +54,15 @@ class Settings(BaseSettings):
         default=HttpUrl("https://paper-api.alpaca.markets"),
         description="Alpaca's paper trading API: symbols, option contracts, open interest.",
     )
+    alpaca_stream_url: WebsocketUrl = Field(
+        default=WebsocketUrl("wss://stream.data.alpaca.markets"), description="Alpaca's stream of trades."
+    )
     replay_dir: Path | None = Field(
         default=None, description="Folder of recorded chains and bars for the feed `replay`."
+    )
+
+    paper_cash: Decimal = Field(
+        default=Decimal(100_000), gt=0, le=10**9, description="Cash of a new paper account, in dollars."
     )
 
     log_format: Literal["console", "json"] = Field(

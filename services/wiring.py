@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 
@@ -12,17 +13,25 @@ from db.embedded import embedded
 from db.listener import listening
 from db.pool import Database, DatabaseRefused, DatabaseUnavailable
 from services import listings
+from services.accounts import Accounts
+from services.alerts import Alerts
+from services.boards import Boards
+from services.brokers.paper import Paper
 from services.chart_pool import ChartPool
 from services.clock import load_calendar_apart
 from services.errors import PulseError
+from services.execution import Execution
 from services.feeds.alpaca import Alpaca
 from services.feeds.base import Chain, Feed
 from services.feeds.replay import Replay
+from services.feeds.stream import AlpacaStream
 from services.health import Health, Part
 from services.levels import Levels
 from services.market import Market
+from services.orders import Orders
 from services.people import People
 from services.settings import FeedName, Settings
+from services.watch import Watch
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +45,13 @@ class Services:
     market: Market
     levels: Levels
     people: People
+    accounts: Accounts
+    orders: Orders
+    execution: Execution
+    alerts: Alerts
+    boards: Boards
+    watch: Watch | None
+    """None where no configured feed streams trades."""
     health: Health
 
     async def parts(self) -> dict[str, Part]:
@@ -73,7 +89,22 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         market = Market(_feeds(settings, stack), calendar)
         people = People(database)
         await stack.enter_async_context(_following(url, market, database, people))
-        yield Services(settings, database, market, Levels(market, pool), people, Health())
+        brokers = {"paper": Paper(database, market)}
+        accounts, levels, health = Accounts(database, settings.paper_cash), Levels(market, pool), Health()
+        yield Services(
+            settings=settings,
+            database=database,
+            market=market,
+            levels=levels,
+            people=people,
+            accounts=accounts,
+            orders=Orders(database, market, accounts, brokers, now=_now),
+            execution=Execution(database, market, brokers, now=_now),
+            alerts=Alerts(database, market),
+            boards=Boards(database, market, levels),
+            watch=_watch(settings, database, market, health),
+            health=health,
+        )
 
 
 async def migrate(settings: Settings) -> Sequence[str]:
@@ -85,6 +116,15 @@ async def migrate(settings: Settings) -> Sequence[str]:
         return await _migrate(settings.database_url.get_secret_value())
     async with embedded(settings.pulse_home) as server:
         return await _migrate(server.url)
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database alone, for commands that need nothing else."""
+    async with AsyncExitStack() as stack:
+        database = await Database.open(await _database_url(settings, stack))
+        stack.push_async_callback(database.close)
+        yield database
 
 
 async def load_chain(settings: Settings, symbol: str) -> Chain:
@@ -133,6 +173,21 @@ def _feed(name: FeedName, settings: Settings) -> Feed:
         settings.alpaca_data_key.get_secret_value(),
         settings.alpaca_data_secret.get_secret_value(),
     )
+
+
+def _watch(settings: Settings, database: Database, market: Market, health: Health) -> Watch | None:
+    source = next((feed for feed in market.feeds if isinstance(feed, Alpaca)), None)
+    if source is None:
+        return None
+    assert settings.alpaca_data_key, "the feed has one"
+    assert settings.alpaca_data_secret, "likewise"
+    key, secret = settings.alpaca_data_key.get_secret_value(), settings.alpaca_data_secret.get_secret_value()
+    stream = AlpacaStream(str(settings.alpaca_stream_url), key, secret)
+    return Watch(database, market.calendar, source, stream, health)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @asynccontextmanager

@@ -1,37 +1,95 @@
-"""The work that nobody waits for; today, keeping the list of symbols."""
+"""The work that nobody waits for: jobs, the timetable, and what follows the market second by second."""
 
 import asyncio
-import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 
+from db import jobs as stored_jobs
+from db import notices as stored_notices
 from db.pool import DatabaseUnavailable
 from services import listings
 from services.errors import FeedUnavailable
+from services.jobs import Again, Job, Worker
+from services.notices import KEPT
+from services.timetable import Entry, Moment, Timetable, at_close, at_open, every
 from services.wiring import Services
 
-SYNC_EVERY_S = 24 * 3600.0
+DAY_S = 24 * 3600.0
 RETRY_S = 60.0
+FOLLOW_EVERY_S = 1.0
+MINUTE = timedelta(minutes=1)
+TICKS_KEPT = timedelta(days=7)
 
 log = structlog.get_logger(__name__)
 
 
 async def serve(services: Services, stop: asyncio.Event) -> None:
     """Work until `stop`."""
+
+    def now() -> Moment:
+        return Moment(datetime.now(UTC), services.market.now(), services.market.calendar)
+
     services.health.report("worker", ok=True, detail="working")
-    while not stop.is_set():
-        pause_s = await _sync_symbols(services)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), pause_s)
+    following = [asyncio.create_task(_again_and_again("orders", services.execution.follow))]
+    if services.watch:
+        following.append(asyncio.create_task(_again_and_again("alerts", services.watch.run)))
+    try:
+        async with Timetable(services.database, timetable(services), now).running():
+            await Worker(services.database, known_jobs(services)).run(stop)
+    finally:
+        for task in following:
+            task.cancel()
+        await asyncio.wait(following)
 
 
-async def _sync_symbols(services: Services) -> float:
-    """Store every feed's symbols; returns the seconds to the next time."""
-    pause_s = SYNC_EVERY_S
-    for feed in services.market.feeds:
+async def _again_and_again(what: str, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
         try:
-            await listings.sync(feed, services.database)
-        except (FeedUnavailable, DatabaseUnavailable) as error:
-            log.warning("symbols not stored", feed=feed.name, error=str(error))
-            pause_s = RETRY_S
-    return pause_s
+            await work()
+        except DatabaseUnavailable as error:
+            log.warning("not followed", what=what, error=str(error))
+        except Exception:
+            log.exception("not followed", what=what)
+        await asyncio.sleep(FOLLOW_EVERY_S)
+
+
+def known_jobs(services: Services) -> dict[str, Job]:
+    """Return every job by its name."""
+
+    async def store_symbols(_payload: Mapping[str, Any]) -> None:
+        try:
+            for feed in services.market.feeds:
+                await listings.sync(feed, services.database)
+        except FeedUnavailable as error:
+            log.warning("symbols not stored", feed=error.feed, reason=error.reason)
+            raise Again(RETRY_S) from error
+
+    async def tidy(_payload: Mapping[str, Any]) -> None:
+        async with services.database.transaction() as conn:
+            await stored_jobs.forget_ticks(conn, TICKS_KEPT)
+            await stored_notices.forget_delivered(conn, KEPT)
+
+    async def settle(payload: Mapping[str, Any]) -> None:
+        await services.execution.settle(payload["order_id"])
+
+    return {
+        "settle": Job(settle),
+        "board.open": Job(services.boards.opening, at_once=1),
+        "board.close": Job(services.boards.closing, at_once=1),
+        "symbols": Job(store_symbols, at_once=1),
+        "tidy": Job(tidy, at_once=1),
+    }
+
+
+def timetable(services: Services) -> Sequence[Entry]:
+    """Return what happens by the clock, each line the name of a job."""
+    feeds = ",".join(feed.name for feed in services.market.feeds)
+    return [
+        at_open("board.open", after=MINUTE),
+        at_close("board.close", after=MINUTE),
+        every("symbols", DAY_S, of=feeds),
+        every("tidy", DAY_S),
+    ]

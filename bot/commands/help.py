@@ -8,11 +8,26 @@ from bot.embeds import GREY
 from bot.replies import Interaction, Reply, answer
 
 _EXAMPLES = {
-    "quote": "`symbols:SPY` or `symbols:SPY QQQ AAPL` — price, change, bid and ask, day range, age of the data",
-    "gamma": "`symbol:SPX` — gamma by strike, walls, flip, expected move; choose with `expiry:` and `theme:`",
-    "status": "whether Discord, the database and the market data work, and how old the data is",
+    "quote": "`symbols:SPY QQQ` — price, change, bid and ask, age of the data",
+    "gamma": "`symbol:SPX` — gamma by strike, walls, flip, expected move",
+    "buy": "`symbol:SPY quantity:10 limit:601.25` — a private ticket; nothing is sent before **Confirm**",
+    "sell": "the same, to sell what you hold",
+    "orders": "what you have sent, and buttons to cancel",
+    "positions": "what you hold, profit and loss, buttons to sell",
+    "balance": "cash and buying power",
+    "paper reset": "start your paper account anew",
+    "limits": "what you allow yourself, and the rules of the house",
+    "panic": "stop: no new entries, every open order cancelled",
+    "alert": "`symbol:SPY condition:above value:610` — told once, here or by direct message",
+    "alerts": "your alerts: look into, pause, snooze, delete",
+    "setup board": "`symbols:SPY QQQ` — opening levels and closing summary in this channel",
+    "status": "whether everything works, and how old the data is",
     "help": "this page",
 }
+_FOOT = """
+
+Symbols complete as you type, by ticker and by name. All but `/setup` works in direct messages too.
+Orders go to your **paper account**: simulated money at real prices."""
 
 
 @app_commands.command(name="help", description="What you can type here")
@@ -29,16 +44,17 @@ async def status(interaction: Interaction) -> None:
 
 async def _help(interaction: Interaction) -> Reply:
     ids = interaction.client.command_ids
-    lines = [
-        f"{f'</{name}:{ids[name]}>' if name in ids else f'**/{name}**'} {text}" for name, text in _EXAMPLES.items()
-    ]
+    lines = [f"{_mention(name, ids.get(name.split()[0]))} {text}" for name, text in _EXAMPLES.items()]
     embed = discord.Embed(
         title="PulseEngine",
         colour=GREY,
-        description="\n".join(lines)
-        + "\n\nSymbols complete as you type, by ticker and by name. Everything here works in direct messages too.",
+        description="\n".join(lines) + _FOOT,
     )
     return Reply(embed=embed, private=True)
+
+
+def _mention(name: str, command_id: int | None) -> str:
+    return f"**/{name}**" if command_id is None else f"</{name}:{command_id}>"
 
 
 async def _status(interaction: Interaction) -> Reply:

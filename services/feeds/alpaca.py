@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from services.clock import NEW_YORK
 from services.errors import FeedUnavailable, NoChain, UnknownSymbol
-from services.feeds.base import Bar, Chain, Listing, Quote
+from services.feeds.base import Bar, Chain, Listing, Quote, Tick
 
 StockFeed = Literal["iex", "sip", "delayed_sip"]
 OptionFeed = Literal["indicative", "opra"]
@@ -48,18 +48,39 @@ _INVALID = re.compile(r"invalid symbol:? *(\S+)", re.IGNORECASE)
 # It changes once a day, in the night and not at an hour that Alpaca promises.
 _INTEREST_KEPT = timedelta(hours=1)
 _SAME_MOMENT = timedelta(minutes=15)
+# Sale conditions of CTA and UTP that leave the last price as it was (/v2/stocks/meta/conditions/trade): cash, next day,
+# seller, sold out of sequence, average and derived prices, contingent, official open and close, prior reference. Odd
+# lots count: much of what IEX trades is odd.
+_ASIDE = frozenset("CNRZUWHGVMQP479")
 _DROPPED = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
-class _Trade(msgspec.Struct):
+class Trade(msgspec.Struct):
+    """One trade as Alpaca writes it, over HTTP and in its stream."""
+
     t: datetime
     p: Decimal
+    i: int = 0
+    c: list[str] | None = None
+    u: str | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says what the market pays now: not cancelled, not late, not at a price agreed elsewhere."""
+        return self.u not in {"canceled", "incorrect"} and _ASIDE.isdisjoint(self.c or ())
+
+    def tick(self, symbol: str) -> Tick:
+        """Return it in our words."""
+        return Tick(symbol, self.t, self.i % 2**63, self.p)
 
 
 class _BookTop(msgspec.Struct):
     t: datetime
     bp: Decimal
     ap: Decimal
+    bs: int | None = None
+    as_: int | None = msgspec.field(name="as", default=None)
+    """In shares since November 2025, in round lots before."""
 
 
 class _Candle(msgspec.Struct):
@@ -72,10 +93,15 @@ class _Candle(msgspec.Struct):
 
 
 class _Snapshot(msgspec.Struct, rename="camel"):
-    latest_trade: _Trade | None = None
+    latest_trade: Trade | None = None
     latest_quote: _BookTop | None = None
     daily_bar: _Candle | None = None
     prev_daily_bar: _Candle | None = None
+
+
+class _Trades(msgspec.Struct):
+    trades: dict[str, list[Trade] | None] | None = None
+    next_page_token: str | None = None
 
 
 class _Bars(msgspec.Struct):
@@ -135,7 +161,7 @@ class _Error(msgspec.Struct):
 _Page = tuple[list[str], Floats]
 """Option symbols, and what `_values` makes of their snapshots."""
 
-Answer = TypeVar("Answer", _Bars, _OptionSnapshots, _Contracts)
+Answer = TypeVar("Answer", _Bars, _Trades, _OptionSnapshots, _Contracts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +269,25 @@ class Alpaca:
                 candles += (page.bars or {}).get(symbol) or []
         return [Bar(c.t, c.o, c.h, c.l, c.c, int(c.v)) for c in candles]
 
+    async def trades(self, symbols: Sequence[str], start: datetime, end: datetime) -> Sequence[Tick]:
+        """Return the trades from `start` to `end`, both included, that make a last price; by symbol, then by time.
+
+        Raises FeedUnavailable.
+        """
+        query = {
+            "symbols": ",".join(symbols),
+            "start": start.isoformat(),
+            "end": end.isoformat(),
+            "limit": "10000",
+            "feed": "iex" if self._stock_feed == "iex" else "sip",
+        }
+        found: list[Tick] = []
+        async with self._deadline(self._chain_timeout_s):
+            async for page in self._pages(f"{self._data}/v2/stocks/trades", query, _Trades):
+                for symbol, trades in (page.trades or {}).items():
+                    found += [trade.tick(symbol) for trade in trades or () if trade.counts]
+        return found
+
     def now(self) -> datetime:
         """Return the time at Alpaca: the last `Date` header and what has passed since; our own before the first."""
         if self._time is None:
@@ -283,6 +328,8 @@ class Alpaca:
             previous_close=before.c if before else None,
             bid=(top.bp or None) if top else None,
             ask=(top.ap or None) if top else None,
+            bid_size=top.bs if top else None,
+            ask_size=top.as_ if top else None,
             day_open=today.o if today else None,
             day_low=today.l if today else None,
             day_high=today.h if today else None,

@@ -35,11 +35,24 @@ class Quote:
     previous_close: Decimal | None = None
     bid: Decimal | None = None
     ask: Decimal | None = None
+    bid_size: int | None = None
+    """Shares shown at the bid."""
+    ask_size: int | None = None
     day_open: Decimal | None = None
     day_low: Decimal | None = None
     day_high: Decimal | None = None
     volume: int | None = None
     name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One trade; `at` is aware UTC, and `trade_id` orders trades of the same moment."""
+
+    symbol: str
+    at: datetime
+    trade_id: int
+    price: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class Sandbox:
             "ALPACA_DATA_SECRET": "sandbox-secret",
             "ALPACA_DATA_URL": f"{self.url}/alpaca/data",
             "ALPACA_PAPER_API_URL": f"{self.url}/alpaca/paper",
+            "ALPACA_STREAM_URL": f"{self.url.replace('http', 'ws', 1)}/alpaca/data",
             "FEEDS": "alpaca",
         }
 

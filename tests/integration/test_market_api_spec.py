@@ -19,6 +19,7 @@ ANSWERS = [
     ("data", "/v2/stocks/{symbol}/snapshot", "", "AAPL"),
     ("data", "/v2/stocks/quotes/latest", "?symbols=SPY,SPX"),
     ("data", "/v2/stocks/trades/latest", "?symbols=SPY,SPX"),
+    ("data", "/v2/stocks/trades", "?symbols=SPY,SPX&limit=50"),
     ("data", "/v2/stocks/bars", "?symbols=SPY,AAPL&timeframe=1Min&limit=50"),
     ("data", "/v2/stocks/bars", "?symbols=SPY&timeframe=1Day&start=2026-10-01"),
     ("data", "/v2/stocks/{symbol}/bars", "?timeframe=1Hour", "SPY"),

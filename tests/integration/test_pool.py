@@ -2,7 +2,7 @@ import asyncio
 import math
 import socket
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -114,7 +114,8 @@ async def test_a_read_only_server_is_seen(superuser, database_url, database):
 
 async def test_a_read_only_database_is_not_ready(superuser, database_url, database):
     name = database_url.partition("?")[0].rpartition("/")[2]
-    services = Services(Settings(_env_file=None), database, *[None] * 3, Health())
+    rest = {field.name: None for field in fields(Services)}
+    services = Services(**{**rest, "settings": Settings(_env_file=None), "database": database, "health": Health()})
     async with TestClient(TestServer(build(services))) as client:
         assert (await client.get("/readyz")).status == 200
     await superuser.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")

@@ -96,7 +96,7 @@ class OneConnection:
 async def test_the_user_ends_with_the_transaction_itself(database_url):
     conn = await connect(database_url, role="pulse_service")
     try:
-        async with Database(OneConnection(conn)).as_user(ALICE):
+        async with Database(OneConnection(conn), database_url).as_user(ALICE):
             assert await conn.fetchval("SELECT app.uid()") == ALICE
         assert await conn.fetchval("SELECT current_user") == "pulse_service"
         await conn.execute("SET ROLE pulse_user")

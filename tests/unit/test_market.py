@@ -205,3 +205,12 @@ async def test_after_the_close_the_closing_chain_is_good():
 async def test_age_is_measured_by_the_sources_clock_and_never_negative():
     board = await Market([Source(prices={"SPY": "1"}, age=timedelta(seconds=-5))], CALENDAR).quotes(("SPY",))
     assert board.lines[0].age == timedelta(0)
+
+
+async def test_a_quote_asked_for_anew_is_not_a_kept_one():
+    source = Source(prices={"SPY": "1"})
+    market = Market([source], CALENDAR)
+    await market.quotes(("SPY",))
+    source.prices["SPY"] = "2"
+    assert (await market.quotes(("SPY",))).lines[0].quote.price == 1
+    assert (await market.quotes(("SPY",), anew=True)).lines[0].quote.price == 2

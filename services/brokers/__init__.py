@@ -1,0 +1,1 @@
+"""The brokers that orders can go to, behind one vocabulary."""

@@ -1,0 +1,457 @@
+"""What a person does with orders: see a ticket, press Confirm, cancel, look at what they hold."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+
+from db import accounts as account_rows
+from db import audit, orders
+from db.models import (
+    Account,
+    Balance,
+    Limits,
+    Order,
+    Place,
+    Position,
+    Preview,
+    PreviewState,
+    Spec,
+    TradingState,
+)
+from db.pool import Connection, Database, DatabaseUnavailable
+from services import jobs
+from services.accounts import Accounts
+from services.brokers.base import Broker
+from services.clock import NEW_YORK
+from services.errors import DatabaseAway, OrderRefused, OutcomeUnknown, PreviewGone, UnknownOrder
+from services.execution import record
+from services.market import Line, Market
+from services.order_states import OPEN, S, cancelling
+from services.risk import HouseRules, check, worst_price
+from services.tickets import Ticket, facts_of, gone, has_moved, refuse, shown, ticket_of, touch
+
+TICKET_LIVES = timedelta(seconds=60)
+LATE_PRESS = timedelta(seconds=10)
+SEND_WITHIN = timedelta(seconds=30)
+DISCORD_EPOCH = datetime(2015, 1, 1, tzinfo=UTC)
+TOUCHED_AT_MOST_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A position at the market; `price` is None where there is no quote."""
+
+    position: Position
+    price: Decimal | None
+    as_of: datetime | None
+
+    @property
+    def value(self) -> Decimal | None:
+        """What it is worth now."""
+        return None if self.price is None else self.price * self.position.quantity
+
+    @property
+    def unrealised(self) -> Decimal | None:
+        """Profit since it was bought."""
+        return None if self.value is None else self.value - self.position.cost
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """An account with everything in it."""
+
+    account: Account
+    balance: Balance
+    holdings: tuple[Holding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Panic:
+    """What the kill switch did."""
+
+    state: TradingState
+    cancelled: int
+    """Orders whose end is on its way."""
+
+
+class _Lost(Exception):
+    """Another press was first, or the ticket's time was over."""
+
+
+class _LookAgain(Exception):
+    """The press is not enough: these warnings were not accepted yet."""
+
+    def __init__(self, codes: Sequence[str]) -> None:
+        self.codes = tuple(codes)
+
+
+class Orders:
+    """The verbs of a person; they raise UserError in words, DatabaseAway, and FeedUnavailable without a quote."""
+
+    def __init__(
+        self,
+        database: Database,
+        market: Market,
+        accounts: Accounts,
+        brokers: Mapping[str, Broker],
+        *,
+        now: Callable[[], datetime],
+        rules: HouseRules | None = None,
+        crash_point: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._database = database
+        self._market = market
+        self._accounts = accounts
+        self._brokers = brokers
+        self._now = now
+        self.rules = rules or HouseRules()
+        self._reached = crash_point
+
+    async def preview(self, user_id: int, spec: Spec) -> Ticket:
+        """Return a ticket of a minute's life; raises OrderRefused with every guard that says no."""
+        with _away():
+            account = await self._accounts.paper(user_id, self._now())
+            return await self._draft(account, spec, await self._accounts.get_limits(user_id))
+
+    async def change_quantity(self, user_id: int, token: str, quantity: int) -> Ticket:
+        """Replace an open ticket by one of another size; raises PreviewGone when it is not open any more."""
+        return await self._change(user_id, token, lambda spec: replace(spec, quantity=quantity))
+
+    async def change_limit(self, user_id: int, token: str, limit: Decimal | None) -> Ticket:
+        """Replace an open ticket by one with another limit, None for "market"; raises PreviewGone."""
+        return await self._change(user_id, token, lambda spec: replace(spec, limit=limit))
+
+    async def spec_of(self, user_id: int, token: str) -> Spec | None:
+        """Return what a ticket of the person is about."""
+        with _away():
+            async with self._database.acquire() as conn:
+                found = await orders.get_preview(conn, user_id, token)
+        return found[0].spec if found else None
+
+    async def confirm(self, user_id: int, token: str, interaction_id: int, place: Place) -> Order | Ticket:
+        """Make a ticket's order, or return the one that it has become by another press.
+
+        A fresh Ticket means that nothing was sent: the press was late, the price has moved, or a warning wants a second
+        press. Raises PreviewGone for a ticket that has ended, OrderRefused, and OutcomeUnknown when the database went
+        away in the middle; pressing again is safe then.
+        """
+        try:
+            return await self._confirm(user_id, token, interaction_id, place)
+        except DatabaseUnavailable as error:
+            return await self._after_outage(user_id, token, error)
+
+    async def cancel_preview(self, user_id: int, token: str) -> PreviewState:
+        """End an open ticket; returns its state afterwards, which is another one where it had ended already."""
+        with _away():
+            return await self._end(user_id, token, PreviewState.CANCELLED)
+
+    async def ended(self, user_id: int, token: str) -> PreviewState:
+        """Return a ticket's state, EXPIRED from the moment that its time is over."""
+        with _away():
+            return await self._ended(user_id, token)
+
+    async def get(self, user_id: int, token: str) -> Order:
+        """Return a person's order; raises UnknownOrder."""
+        with _away():
+            async with self._database.as_user(user_id) as conn:
+                order = await orders.get_order(conn, user_id, token)
+        if order is None:
+            raise UnknownOrder
+        return order
+
+    async def list(self, user_id: int, *, most: int = 25) -> Sequence[Order]:
+        """Return a person's orders: the open ones, then the latest, newest first."""
+        with _away():
+            async with self._database.as_user(user_id) as conn:
+                found = await orders.list_orders(conn, user_id, most)
+        return sorted(found, key=lambda order: order.state not in OPEN)[:most]
+
+    async def cancel(self, user_id: int, token: str, place: Place | None = None) -> Order:
+        """Want the end of an order and return it as it stands then; its result is told at `place`. UnknownOrder."""
+        with _away():
+            async with self._database.transaction() as conn:
+                held = await orders.lock_order_of(conn, user_id, token)
+                if held is None:
+                    raise UnknownOrder
+                now = self._now()
+                after = cancelling(held, now) if held.order.state in OPEN else held
+                after = await record(conn, held, replace(after, place=place or held.place), now)
+                if after.order.state is S.PENDING_CANCEL:
+                    await _enqueue(conn, after.order.id)
+                self._reached("before the commit of a cancel")
+        self._reached("cancel committed")
+        return after.order
+
+    async def positions(self, user_id: int) -> Portfolio:
+        """Return what a person's paper account holds, at the market's prices."""
+        with _away():
+            account = await self._accounts.paper(user_id, self._now())
+        broker = self._brokers[account.broker]
+        held, balance = await broker.positions(account), await broker.balance(account)
+        lines = await self._market.lines({position.symbol for position in held})
+        return Portfolio(account, balance, tuple(_holding(position, lines.get(position.symbol)) for position in held))
+
+    async def balance(self, user_id: int) -> tuple[Account, Balance]:
+        """Return a person's paper account and its money."""
+        with _away():
+            account = await self._accounts.paper(user_id, self._now())
+        return account, await self._brokers[account.broker].balance(account)
+
+    async def reset_paper(self, user_id: int, account_id: int) -> Account:
+        """Close the paper account that was shown and open a new one; twice is once.
+
+        Open orders are cancelled first: raises OrderRefused until the last of them has ended.
+        """
+        with _away():
+            account = await self._accounts.paper(user_id, self._now())
+            if account.id != account_id:
+                return account
+            async with self._database.transaction() as conn:
+                await account_rows.lock_person(conn, user_id)
+                ending = await orders.list_open(conn, account)
+                opened = None if ending else await self._reopen(conn, account)
+                for order_id in await orders.ask_cancel(conn, user_id, self._now()) if ending else ():
+                    await _enqueue(conn, order_id)
+        if ending:
+            count = "An open order is" if len(ending) == 1 else f"{len(ending)} open orders are"
+            raise OrderRefused([f"{count} being cancelled first. Reset again in a moment."])
+        return opened or await self._accounts.paper(user_id, self._now())
+
+    async def panic(self, user_id: int) -> Panic:
+        """Let a person open nothing new, and cancel all they have open."""
+        return await self._turn(user_id, TradingState.REDUCING, "You pressed /panic.", by=user_id)
+
+    async def panic_everyone(self, by: int) -> Panic:
+        """Halt all trading and cancel every open order; `by` is the operator."""
+        return await self._turn(None, TradingState.HALTED, "The operator halted trading.", by=by)
+
+    async def resume(self, user_id: int) -> TradingState:
+        """Undo a person's own /panic; returns what holds for them now."""
+        with _away():
+            async with self._database.transaction() as conn:
+                await account_rows.hold_switch(conn)
+                mine = await account_rows.get_own_state(conn, user_id)
+                if mine is TradingState.REDUCING:  # a halt after an incident is for the operator to lift
+                    await self._set_state(conn, user_id, TradingState.ACTIVE, "You resumed.", user_id)
+        return await self.trading_state(user_id)
+
+    async def resume_everyone(self, by: int, user_id: int | None = None) -> None:
+        """Let trading go on, for everybody or for one person whose account was halted; `by` is the operator."""
+        with _away():
+            async with self._database.transaction() as conn:
+                await account_rows.hold_switch(conn)
+                await self._set_state(conn, user_id, TradingState.ACTIVE, "The operator resumed trading.", by)
+
+    async def trading_state(self, user_id: int) -> TradingState:
+        """Return the strictest state that holds for a person's paper account."""
+        with _away():
+            async with self._database.acquire() as conn:
+                return await account_rows.get_trading_state(conn, user_id, "paper")
+
+    async def _ticket(self, user_id: int, token: str) -> tuple[Preview, Account, Limits]:
+        async with self._database.acquire() as conn:
+            found = await orders.get_preview(conn, user_id, token)
+        if found is None:
+            raise PreviewGone("This is not a ticket of yours: only the person who opened it can press its buttons.")
+        return found
+
+    async def _draft(
+        self,
+        account: Account,
+        spec: Spec,
+        limits: Limits,
+        *,
+        replaces: str | None = None,
+        why: str | None = None,
+        accepted: Sequence[str] = (),
+    ) -> Ticket:
+        line, balance, held = await self._surroundings(account, spec)
+        bid, ask = touch(line)
+        async with self._database.acquire() as conn:
+            history = await orders.get_history(conn, account, spec, self._now(), self._today())
+        facts = facts_of(history, balance, held)
+        worst = worst_price(spec, bid, ask, limits.collar_bp)
+        warnings = refuse(history, check(spec, worst, line, facts, limits, self.rules))
+        now = self._now()
+        preview = Preview(
+            token=secrets.token_urlsafe(16),
+            user_id=account.user_id,
+            account_id=account.id,
+            client_order_id=f"pe-{secrets.token_hex(16)}",
+            spec=spec,
+            worst=worst,
+            bid=bid,
+            ask=ask,
+            accepted=tuple(accepted),
+            state=PreviewState.OPEN,
+            expires_at=now + TICKET_LIVES,
+        )
+        async with self._database.transaction() as conn:
+            if replaces and not await orders.end_preview(conn, account.user_id, replaces, PreviewState.SUPERSEDED):
+                raise _Lost
+            await orders.add_preview(conn, preview, now)
+            await audit.add(conn, account.user_id, now, "ticket shown", shown(preview))
+        return ticket_of(preview, account, line, facts, limits, warnings, why)
+
+    async def _fresh(
+        self, old: Preview, account: Account, limits: Limits, why: str, accepted: Sequence[str] = ()
+    ) -> Order | Ticket:
+        accepted = (*old.accepted, *accepted)
+        try:
+            return await self._draft(
+                account, old.spec, limits, replaces=old.token, why=why, accepted=tuple(dict.fromkeys(accepted))
+            )
+        except _Lost:
+            return await self._present(old.user_id, old.token)
+
+    async def _change(self, user_id: int, token: str, change: Callable[[Spec], Spec]) -> Ticket:
+        with _away():
+            preview, account, limits = await self._ticket(user_id, token)
+            if preview.state is not PreviewState.OPEN:
+                raise gone(preview.state)
+            try:
+                return await self._draft(account, change(preview.spec), limits, replaces=token)
+            except _Lost:
+                raise gone((await self._ticket(user_id, token))[0].state) from None
+
+    async def _surroundings(self, account: Account, spec: Spec, *, anew: bool = False) -> tuple[Line, Balance, int]:
+        broker = self._brokers[account.broker]
+        board, positions, balance = await asyncio.gather(
+            self._market.quotes((spec.symbol,), anew=anew), broker.positions(account), broker.balance(account)
+        )
+        held = sum(position.quantity for position in positions if position.symbol == spec.symbol)
+        return board.lines[0], balance, held
+
+    async def _confirm(self, user_id: int, token: str, interaction_id: int, place: Place) -> Order | Ticket:
+        preview, account, limits = await self._ticket(user_id, token)
+        if preview.state is not PreviewState.OPEN or preview.expires_at <= self._now():
+            return await self._present(user_id, token)
+        around = await self._surroundings(account, preview.spec, anew=True)
+        why = self._late(interaction_id) or has_moved(preview, around[0], limits)
+        if why:
+            return await self._fresh(preview, account, limits, why)
+        try:
+            order = await self._place(preview, account, limits, around, interaction_id, place)
+        except _Lost:
+            return await self._present(user_id, token)
+        except _LookAgain as warned:
+            why = "Nothing was sent yet. Read the warnings, then press Confirm once more."
+            return await self._fresh(preview, account, limits, why, warned.codes)
+        self._reached("order committed")
+        return order
+
+    async def _place(
+        self,
+        preview: Preview,
+        account: Account,
+        limits: Limits,
+        around: tuple[Line, Balance, int],
+        interaction_id: int,
+        place: Place,
+    ) -> Order:
+        """Make the order, its audit entry, its job and its notice in the transaction that consumes the ticket."""
+        now, (line, balance, held) = self._now(), around
+        async with self._database.transaction() as conn:
+            if not await orders.take_preview(conn, preview.user_id, preview.token, interaction_id, now):
+                raise _Lost
+            self._reached("ticket taken")
+            history = await orders.get_history(conn, account, preview.spec, now, self._today())
+            facts = facts_of(history, balance, held)
+            warnings = refuse(history, check(preview.spec, preview.worst, line, facts, limits, self.rules))
+            if not {warning.code for warning in warnings} <= set(preview.accepted):
+                raise _LookAgain([warning.code for warning in warnings])
+            intent = await orders.add_order(conn, preview, place, now, _pressed_at(interaction_id) + SEND_WITHIN)
+            await record(conn, None, intent, now, f"interaction {interaction_id}")
+            await _enqueue(conn, intent.order.id)
+            self._reached("before the commit of an order")
+        return intent.order
+
+    def _late(self, interaction_id: int) -> str | None:
+        late = self._now() - _pressed_at(interaction_id) > LATE_PRESS
+        return "The press reached us late, so nothing was sent." if late else None
+
+    async def _present(self, user_id: int, token: str) -> Order:
+        """Return what a ticket has become; raises PreviewGone where that is no order."""
+        async with self._database.acquire() as conn:
+            order = await orders.get_order(conn, user_id, token)
+        if order:
+            return order
+        raise gone(await self._ended(user_id, token))
+
+    async def _after_outage(self, user_id: int, token: str, error: DatabaseUnavailable) -> Order:
+        try:
+            return await self._database.retry(lambda: self._committed(user_id, token), within_s=TOUCHED_AT_MOST_S)
+        except (DatabaseUnavailable, UnknownOrder):
+            # the commit may still arrive: the same ticket may be pressed again, another must not be opened
+            raise OutcomeUnknown(
+                "Our database went away while your order was being saved. Do not enter it again: press Confirm once "
+                "more, or see `/orders`."
+            ) from error
+
+    async def _committed(self, user_id: int, token: str) -> Order:
+        async with self._database.acquire() as conn:
+            order = await orders.get_order(conn, user_id, token)
+        if order is None:
+            raise UnknownOrder
+        return order
+
+    async def _ended(self, user_id: int, token: str) -> PreviewState:
+        preview, _, _ = await self._ticket(user_id, token)
+        if preview.state is PreviewState.OPEN and preview.expires_at <= self._now():
+            return await self._end(user_id, token, PreviewState.EXPIRED)
+        return preview.state
+
+    async def _end(self, user_id: int, token: str, state: PreviewState) -> PreviewState:
+        async with self._database.transaction() as conn:
+            ended = await orders.end_preview(conn, user_id, token, state)
+        return state if ended else (await self._ticket(user_id, token))[0].state
+
+    async def _reopen(self, conn: Connection, account: Account) -> Account | None:
+        if not await account_rows.close_account(conn, account.user_id, account.id, self._now()):
+            return None
+        await audit.add(conn, account.user_id, self._now(), "paper account reset", {"account_id": account.id})
+        return await self._accounts.open_paper(conn, account.user_id, self._now())
+
+    async def _turn(self, user_id: int | None, state: TradingState, reason: str, by: int) -> Panic:
+        with _away():
+            async with self._database.transaction() as conn:
+                await account_rows.hold_switch(conn)
+                if user_id is not None:  # a halt after an incident stays one
+                    state = account_rows.strictest([state, await account_rows.get_own_state(conn, user_id)])
+                await self._set_state(conn, user_id, state, reason, by)
+                cancelled = await orders.ask_cancel(conn, user_id, self._now())
+                for order_id in cancelled:
+                    await _enqueue(conn, order_id)
+        return Panic(state, len(cancelled))
+
+    async def _set_state(self, conn: Connection, user_id: int | None, state: TradingState, why: str, by: int) -> None:
+        scope, subject = ("global", "") if user_id is None else ("user", str(user_id))
+        await account_rows.set_trading_state(conn, scope, subject, state, why, by, self._now())
+        await audit.add(conn, by, self._now(), "kill switch", {"scope": scope, "subject": subject, "state": state})
+
+    def _today(self) -> datetime:
+        return datetime.combine(self._now().astimezone(NEW_YORK).date(), time(), NEW_YORK)
+
+
+def _pressed_at(interaction_id: int) -> datetime:
+    return DISCORD_EPOCH + timedelta(milliseconds=interaction_id >> 22)
+
+
+async def _enqueue(conn: Connection, order_id: int) -> None:
+    await jobs.enqueue(conn, "settle", {"order_id": order_id}, f"settle:{order_id}")
+
+
+def _holding(position: Position, line: Line | None) -> Holding:
+    return Holding(position, line.quote.price, line.quote.as_of) if line else Holding(position, None, None)
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        raise DatabaseAway from error

@@ -43,8 +43,8 @@ async def _measure() -> tuple[list[float], list[float]]:
             "WEB_PORT": str(take_port()),
             "LOG_LEVEL": "INFO",
         }
-        await _start(stack, [str(PONG), floor.url, TOKEN], dict(os.environ))
-        await _start(stack, ["-m", "pulse", "run"], environment)
+        await start(stack, [str(PONG), floor.url, TOKEN], dict(os.environ))
+        await start(stack, ["-m", "pulse", "run"], environment)
         for sandbox in (floor, ours):
             await until(lambda d=sandbox.discord: d.gateway.reachable and d.commands, 30)
         await asyncio.sleep(2)
@@ -64,7 +64,7 @@ async def _timed(interaction) -> float:
     return interaction.answered_after_s
 
 
-async def _start(stack: AsyncExitStack, arguments: list[str], environment: dict[str, str]) -> None:
+async def start(stack: AsyncExitStack, arguments: list[str], environment: dict[str, str]) -> None:
     quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, env=environment, stdout=quiet, stderr=quiet

@@ -445,13 +445,18 @@ async def main():
 
 for line in sys.stdin:
     point = line.strip()
+    may_begin, begin = os.pipe()
     pid = os.fork()
     if not pid:
+        os.read(may_begin, 1)  # what it says comes after its number
         try:
             asyncio.run(main())
         finally:
             os._exit(1)
     print(pid, flush=True)
+    os.write(begin, b"!")
+    os.close(begin)
+    os.close(may_begin)
     os.waitpid(pid, 0)
     print("died", flush=True)
 """

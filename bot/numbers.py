@@ -104,6 +104,7 @@ def duration(span: timedelta) -> str:
     return f"{seconds} s"
 
 
+@lru_cache(maxsize=4096)
 def _signed(value: Decimal | float, pattern: str, locale: Locale) -> str:
     text: str = format_decimal(value, pattern, locale=locale)
     return text.replace(get_minus_sign_symbol(locale), "−", 1).replace("-", "−", 1)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,57 +11,7 @@ from services.canvas import Align, Canvas, Font, Weight
 from services.chart_frame import Floats, Frame, round_number, round_prices, spread
 from services.gamma import Gamma
 from services.gamma_words import distance, expiries, moment, money, net_at, provenance, strike
-
-
-class Palette(NamedTuple):
-    """The colours of a theme; `ink` stands on the coloured tags, `paper` on the tag of spot."""
-
-    background: str
-    text: str
-    muted: str
-    grid: str
-    band: str
-    positive: str
-    negative: str
-    flip: str
-    spot: str
-    profile: str
-    ink: str
-    paper: str
-
-
-_DARK = Palette(
-    background="#0B0F17",
-    text="#F5F7FA",
-    muted="#9AA3B2",
-    grid="#1E2533",
-    band="#151E2F",
-    positive="#16C79A",
-    negative="#F6465D",
-    flip="#FFB020",
-    spot="#FFFFFF",
-    profile="#7AA2FF",
-    ink="#0B0F17",
-    paper="#0B0F17",
-)
-PALETTES = {
-    Theme.DARK: _DARK,
-    Theme.LIGHT: Palette(
-        background="#FFFFFF",
-        text="#101828",
-        muted="#5B6678",
-        grid="#E4E8EF",
-        band="#EEF3FF",
-        positive="#0FA37F",
-        negative="#E5384F",
-        flip="#E08E00",
-        spot="#101828",
-        profile="#2F5FE0",
-        ink="#0B0F17",
-        paper="#FFFFFF",
-    ),
-    Theme.COLOUR_BLIND: _DARK._replace(positive="#4DA3FF", negative="#FF8A1F", flip="#F5E960", profile="#D9B3E6"),
-}
+from services.palette import PALETTES, Palette
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,9 @@ from services.chart_frame import Frame, round_number, round_prices, spread
 from services.charts import LANDSCAPE, PORTRAIT, gamma_picture
 from services.feeds import cboe_files
 from services.gamma import Expiry, Gamma, Mode, analyze
-from services.gamma_chart import PALETTES, draw_gamma
+from services.gamma_chart import draw_gamma
 from services.gamma_words import alt_text, expiries, money, strike
+from services.palette import PALETTES
 from services.png import encode
 
 FONTS = Path(__file__).parents[2] / "services" / "fonts"

@@ -12,11 +12,4 @@ async def add(
     conn: Connection, user_id: int, at: datetime, event: str, detail: Mapping[str, Any], order_id: int | None = None
 ) -> None:
     """Write down one event; `detail` is JSON with money as strings."""
-    await conn.execute(
-        "INSERT INTO app.audit (user_id, at, event, order_id, detail) VALUES ($1, $2, $3, $4, $5)",
-        user_id,
-        at,
-        event,
-        order_id,
-        json.dumps(detail),
-    )
+    await conn.execute("SELECT app.add_audit($1, $2, $3, $4, $5)", user_id, at, event, order_id, json.dumps(detail))

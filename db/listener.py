@@ -10,6 +10,9 @@ from db.pool import Connection, DatabaseUnavailable, connect, outages
 
 _log = logging.getLogger(__name__)
 
+# Whoever committed in this process is on its way to answer a person: what follows from it comes after that.
+_BEHIND_S = 0.005
+
 
 @asynccontextmanager
 async def listening(
@@ -64,8 +67,13 @@ async def _subscribe(
 ) -> asyncio.Event:
     lost = asyncio.Event()
     connection.add_termination_listener(lambda _: lost.set())
+    loop = asyncio.get_running_loop()
+
+    def hear(_connection: object, _pid: int, name: str, payload: str) -> None:
+        loop.call_later(_BEHIND_S, on_notify, name, payload)
+
     for channel in channels:
-        await connection.add_listener(channel, lambda _connection, _pid, name, payload: on_notify(name, payload))
+        await connection.add_listener(channel, hear)
     return lost
 
 

@@ -47,15 +47,8 @@ def place_of(kept: Mapping[str, Any]) -> Place:
 
 async def add_notice(conn: Connection, notice: Notice, after: timedelta) -> int | None:
     """Add a notice and tell the bots; returns its id, None where its key was there."""
-    row = await conn.fetchrow(
-        """
-        WITH added AS (
-            INSERT INTO app.notices (urgency, kind, key, user_id, subject, private, place, payload, due_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9::interval)
-            ON CONFLICT (user_id, kind, key) DO NOTHING RETURNING id
-        )
-        SELECT id, pg_notify('notices', $1::text) FROM added
-        """,
+    added: int | None = await conn.fetchval(
+        "SELECT app.add_notice($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         notice.urgency,
         notice.kind,
         notice.key,
@@ -66,7 +59,7 @@ async def add_notice(conn: Connection, notice: Notice, after: timedelta) -> int 
         json.dumps(notice.payload),
         after,
     )
-    return None if row is None else int(row["id"])
+    return added
 
 
 async def lock_claims(conn: Connection, urgency: Urgency) -> None:

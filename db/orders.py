@@ -1,4 +1,4 @@
-"""Queries on tickets, orders and fills; everything that changes one runs as `pulse_service`, its owner in the WHERE."""
+"""Queries on orders and fills; everything that changes one runs as `pulse_service`, its owner in the WHERE."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,23 +7,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from db.accounts import SWITCH, account_of, strictest
 from db.models import (
     Account,
     Fill,
-    Limits,
+    Notice,
     Order,
     OrderState,
     Place,
-    Preview,
-    PreviewState,
-    Side,
-    Spec,
-    Tif,
-    TradingState,
 )
 from db.notices import place_json, place_of
 from db.pool import Connection
+from db.previews import spec_of
 
 _ORDER = """
 o.id, o.token, o.user_id, o.account_id, o.client_order_id, o.symbol, o.side, o.quantity, o.limit_price, o.tif, o.worst,
@@ -31,6 +25,34 @@ o.state, o.filled, o.cost, o.version, o.sends, o.reason, o.created_at, o.updated
 """
 _INTENT = _ORDER + ", a.broker, o.place, o.cancel_asked, o.sent_at, o.misses, o.deadline, o.look_at"
 _FROM = "FROM app.orders o JOIN app.accounts a ON a.id = o.account_id"
+_TRAIL = """
+app.add_audit($2, $3, $4, $1, $5), app.add_notice($6, $7, $8, $2, $9, $10, $11, $12, '{after}')
+"""
+_CHANGING = (
+    *("state", "filled", "cost", "version", "sends", "reason", "updated_at"),
+    *("cancel_asked", "sent_at", "misses", "look_at", "place"),
+)
+
+
+def _update(first: int) -> str:
+    changes = ", ".join(f"{column} = ${number}" for number, column in enumerate(_CHANGING, first))
+    return f"UPDATE app.orders SET {changes} WHERE id = $1"  # noqa: S608 - constants of this file
+
+
+_SAVE = _update(2)
+_SAVE_AND_TELL = f"WITH saved AS ({_update(13)}) SELECT {_TRAIL.format(after='0')}"
+SETTLE = "settle"
+"""The job that brings an order forward."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What a change of an order leaves behind for its person."""
+
+    at: datetime
+    detail: Mapping[str, Any]
+    """The audit entry as JSON, money as strings."""
+    notice: Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,193 +77,41 @@ class Intent:
         return Account(order.account_id, order.user_id, self.broker, order.label, order.mode)
 
 
-@dataclass(frozen=True, slots=True)
-class History:
-    """What the orders of an account say about a new one, as `services.risk.Facts` explains."""
+async def add_order(conn: Connection, intent: Intent, trail: Trail) -> None:
+    """Make the order of a consumed ticket under the id drawn then, with its trail and the job that settles it.
 
-    open_account: bool
-    trading: TradingState
-    last_minute: int
-    twin: bool
-    usual: Decimal | None
-    bought_today: Decimal
-    opposite: bool
-    unsettled: bool
-    in_flight_money: Decimal
-    in_flight_shares: int
-
-
-async def add_preview(conn: Connection, preview: Preview, now: datetime) -> None:
-    """Store an open ticket."""
-    spec = preview.spec
-    await conn.execute(
-        """
-        INSERT INTO app.previews (user_id, token, account_id, client_order_id, symbol, side, quantity, limit_price, tif,
-            worst, bid, ask, accepted, created_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-        """,
-        preview.user_id,
-        preview.token,
-        preview.account_id,
-        preview.client_order_id,
-        spec.symbol,
-        spec.side,
-        spec.quantity,
-        spec.limit,
-        spec.tif,
-        preview.worst,
-        preview.bid,
-        preview.ask,
-        list(preview.accepted),
-        now,
-        preview.expires_at,
-    )
-
-
-async def get_preview(conn: Connection, user_id: int, token: str) -> tuple[Preview, Account, Limits] | None:
-    """Return a person's ticket with its account and their limits."""
-    row = await conn.fetchrow(
-        """
-        SELECT p.token, p.user_id, p.account_id, p.client_order_id, p.symbol, p.side, p.quantity, p.limit_price, p.tif,
-            p.worst, p.bid, p.ask, p.accepted, p.state, p.expires_at, a.id, a.broker, a.label, a.mode,
-            l.max_order, l.max_day, l.drift_bp, coalesce(l.collar_bp, 50) AS collar_bp
-        FROM app.previews p JOIN app.accounts a ON a.id = p.account_id LEFT JOIN app.limits l ON l.user_id = p.user_id
-        WHERE p.user_id = $1 AND p.token = $2
-        """,
-        user_id,
-        token,
-    )
-    if row is None:
-        return None
-    preview = Preview(
-        token=row["token"],
-        user_id=row["user_id"],
-        account_id=row["account_id"],
-        client_order_id=row["client_order_id"],
-        spec=_spec(row),
-        worst=row["worst"],
-        bid=row["bid"],
-        ask=row["ask"],
-        accepted=tuple(row["accepted"]),
-        state=PreviewState(row["state"]),
-        expires_at=row["expires_at"],
-    )
-    limits = Limits(user_id, row["max_order"], row["max_day"], row["drift_bp"], row["collar_bp"])
-    return preview, account_of(row), limits
-
-
-async def end_preview(conn: Connection, user_id: int, token: str, state: PreviewState) -> bool:
-    """Give an open ticket its end; False where it had one."""
-    ended = await conn.fetchval(
-        "UPDATE app.previews SET state = $3 WHERE user_id = $1 AND token = $2 AND state = 'open' RETURNING true",
-        user_id,
-        token,
-        state,
-    )
-    return bool(ended)
-
-
-async def take_preview(conn: Connection, user_id: int, token: str, interaction_id: int, now: datetime) -> bool:
-    """Consume a living ticket for one press; False for whoever comes second, by whichever way.
-
-    Until the end of the transaction no other order of the person is placed, and the kill switch does not turn.
+    Its notice waits a second, because the answer to the press says the same first.
     """
-    taken = await conn.fetchval(
-        """
-        WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared($5), pg_advisory_xact_lock($1)),
-        press AS (
-            INSERT INTO app.presses (interaction_id, user_id, token, pressed_at) SELECT $3, $1, $2, $4 FROM gate
-            ON CONFLICT (user_id, interaction_id) DO NOTHING RETURNING token
-        )
-        UPDATE app.previews SET state = 'consumed' FROM press
-        WHERE user_id = $1 AND previews.token = $2 AND state = 'open' AND expires_at > $4 RETURNING true
-        """,
-        user_id,
-        token,
-        interaction_id,
-        now,
-        SWITCH,
-    )
-    return bool(taken)
-
-
-async def get_history(conn: Connection, account: Account, spec: Spec, now: datetime, today: datetime) -> History:
-    """Return what an account's orders say about a new one; `today` is when the New York day began."""
-    row = await conn.fetchrow(
-        """
-        WITH open AS (
-            SELECT symbol, side, quantity, filled, worst, state FROM app.orders
-            WHERE user_id = $10 AND account_id = $1 AND state IN
-                ('confirmed', 'submitting', 'unknown', 'working', 'partial', 'pending_cancel', 'needs_review')
-        ), minute AS (
-            SELECT symbol, side, quantity, state FROM app.orders
-            WHERE account_id = $1 AND created_at > $5::timestamptz - interval '1 minute'
-        ), latest AS (
-            SELECT quantity * worst AS money FROM app.orders WHERE account_id = $1 ORDER BY created_at DESC LIMIT 50
-        )
-        SELECT EXISTS (SELECT FROM app.accounts WHERE id = $1 AND closed_at IS NULL) AS open_account,
-            (SELECT array_agg(state) FROM app.trading_states WHERE scope = 'global'
-                OR (scope = 'broker' AND subject = $8) OR (scope = 'user' AND subject = $9)) AS trading,
-            (SELECT count(*) FROM minute) AS last_minute,
-            EXISTS (SELECT FROM minute WHERE symbol = $2 AND side = $3 AND quantity = $4::numeric
-                AND state NOT IN ('denied', 'rejected', 'canceled', 'expired')) AS twin,
-            (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY money) FROM latest HAVING count(*) >= 5) AS usual,
-            (SELECT coalesce(sum(cost), 0) FROM app.orders
-                WHERE account_id = $1 AND created_at >= $6 AND side = 'buy')
-            + (SELECT coalesce(sum((quantity - filled) * worst), 0) FROM open WHERE side = 'buy') AS bought_today,
-            EXISTS (SELECT FROM open WHERE symbol = $2 AND side = $7) AS opposite,
-            EXISTS (SELECT FROM open WHERE symbol = $2 AND side = $3
-                AND state IN ('unknown', 'needs_review')) AS unsettled,
-            (SELECT coalesce(sum(quantity * worst), 0) FROM open
-                WHERE side = 'buy' AND state IN ('confirmed', 'submitting', 'unknown')) AS in_flight_money,
-            (SELECT coalesce(sum(quantity - filled), 0) FROM open
-                WHERE side = 'sell' AND symbol = $2) AS in_flight_shares
-        """,
-        account.id,
-        spec.symbol,
-        spec.side,
-        Decimal(spec.quantity),  # what was typed may be larger than any integer of the database
-        now,
-        today,
-        Side.SELL if spec.side is Side.BUY else Side.BUY,
-        account.broker,
-        str(account.user_id),
-        account.user_id,
-    )
-    assert row is not None
-    return History(
-        **{**row, "trading": strictest(row["trading"] or ()), "in_flight_shares": int(row["in_flight_shares"])}
-    )
-
-
-async def add_order(conn: Connection, preview: Preview, place: Place, now: datetime, deadline: datetime) -> Intent:
-    """Make the order of a consumed ticket; a second one of the same ticket is impossible."""
-    spec = preview.spec
-    row = await conn.fetchrow(
+    order, spec = intent.order, intent.order.spec
+    await conn.execute(
         f"""
-        WITH o AS (
-            INSERT INTO app.orders (user_id, token, account_id, client_order_id, symbol, side, quantity, limit_price,
-                tif, worst, state, place, deadline, look_at, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'confirmed', $11, $12, $13, $13, $13) RETURNING *
+        WITH made AS (
+            INSERT INTO app.orders (id, user_id, token, account_id, client_order_id, symbol, side, quantity,
+                limit_price, tif, worst, state, place, deadline, look_at, created_at, updated_at)
+            OVERRIDING SYSTEM VALUE
+            VALUES ($1, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $28)
         )
-        SELECT {_INTENT} FROM o JOIN app.accounts a ON a.id = o.account_id
+        SELECT {_TRAIL.format(after="1 second")}, app.enqueue('{SETTLE}', $13, $29, '0')
         """,  # noqa: S608 - constants of this file
-        preview.user_id,
-        preview.token,
-        preview.account_id,
-        preview.client_order_id,
+        *_trail(order, trail),
+        json.dumps({"order_id": order.id}),
+        order.user_id,
+        order.token,
+        order.account_id,
+        order.client_order_id,
         spec.symbol,
         spec.side,
         spec.quantity,
         spec.limit,
         spec.tif,
-        preview.worst,
-        json.dumps(place_json(place)),
-        deadline,
-        now,
+        order.worst,
+        order.state,
+        json.dumps(place_json(intent.place)),
+        intent.deadline,
+        intent.look_at,
+        order.created_at,
+        settle_key(order.id),
     )
-    assert row is not None
-    return _intent(row)
 
 
 async def get_order(conn: Connection, user_id: int, token: str) -> Order | None:
@@ -325,16 +195,13 @@ async def lock_order_of(conn: Connection, user_id: int, token: str) -> Intent | 
     return _intent(row) if row else None
 
 
-async def save(conn: Connection, intent: Intent) -> None:
-    """Write everything of a held order that may change."""
+async def save(conn: Connection, intent: Intent, trail: Trail | None = None) -> None:
+    """Write everything of a held order that may change, and the trail of a change that its person sees."""
     order = intent.order
+    query, before = (_SAVE_AND_TELL, _trail(order, trail)) if trail else (_SAVE, (order.id,))
     await conn.execute(
-        """
-        UPDATE app.orders SET state = $2, filled = $3, cost = $4, version = $5, sends = $6, reason = $7,
-            updated_at = $8, cancel_asked = $9, sent_at = $10, misses = $11, look_at = $12, place = $13
-        WHERE id = $1
-        """,
-        order.id,
+        query,
+        *before,
         order.state,
         order.filled,
         order.cost,
@@ -377,8 +244,27 @@ async def add_fills(conn: Connection, order: Order, fills: Sequence[Fill]) -> tu
     return int(row["filled"]), row["cost"]
 
 
-def _spec(row: Mapping[str, Any]) -> Spec:
-    return Spec(row["symbol"], Side(row["side"]), row["quantity"], row["limit_price"], Tif(row["tif"]))
+def settle_key(order_id: int) -> str:
+    """Return the key under which one job at a time settles an order."""
+    return f"settle:{order_id}"
+
+
+def _trail(order: Order, trail: Trail) -> tuple[object, ...]:
+    notice = trail.notice
+    return (
+        order.id,
+        order.user_id,
+        trail.at,
+        f"order {order.state}",
+        json.dumps(trail.detail),
+        notice.urgency,
+        notice.kind,
+        notice.key,
+        notice.subject,
+        notice.private,
+        json.dumps(place_json(notice.place)),
+        json.dumps(notice.payload),
+    )
 
 
 def _order(row: Mapping[str, Any]) -> Order:
@@ -388,7 +274,7 @@ def _order(row: Mapping[str, Any]) -> Order:
         user_id=row["user_id"],
         account_id=row["account_id"],
         client_order_id=row["client_order_id"],
-        spec=_spec(row),
+        spec=spec_of(row),
         worst=row["worst"],
         state=OrderState(row["state"]),
         filled=row["filled"],

@@ -153,19 +153,28 @@ async def get_sellable(conn: Connection, account_id: int, symbol: str) -> tuple[
 
 async def get_balance(conn: Connection, account_id: int) -> Balance:
     """Return an account's money."""
+    balance, _ = await get_funds(conn, account_id, "")
+    return balance
+
+
+async def get_funds(conn: Connection, account_id: int, symbol: str) -> tuple[Balance, int]:
+    """Return an account's money, and the shares that it holds of a symbol."""
     row = await conn.fetchrow(
         """
         SELECT cash,
             (SELECT coalesce(sum((quantity - filled) * limit_price), 0) FROM app.paper_orders
                 WHERE account_id = $1 AND state = 'working' AND side = 'buy') AS reserved,
             (SELECT coalesce(sum(held * price), 0) FROM app.paper_fills WHERE account_id = $1 AND held > 0) AS at_cost,
-            (SELECT coalesce(sum(realised), 0) FROM app.paper_fills WHERE account_id = $1) AS realised
+            (SELECT coalesce(sum(realised), 0) FROM app.paper_fills WHERE account_id = $1) AS realised,
+            (SELECT coalesce(sum(held), 0) FROM app.paper_fills
+                WHERE account_id = $1 AND symbol = $2 AND held > 0) AS shares
         FROM app.paper_accounts WHERE account_id = $1
         """,
         account_id,
+        symbol,
     )
     assert row is not None, "a paper account is opened together with its books"
-    return Balance(row["cash"], row["reserved"], row["at_cost"], row["realised"])
+    return Balance(row["cash"], row["reserved"], row["at_cost"], row["realised"]), int(row["shares"])
 
 
 async def list_positions(conn: Connection, account_id: int) -> list[Position]:

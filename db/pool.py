@@ -22,6 +22,7 @@ _SESSION = {
     "statement_timeout": "15s",
     "lock_timeout": "4s",
     "idle_in_transaction_session_timeout": "30s",
+    "plan_cache_mode": "force_generic_plan",
 }
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # of PostgreSQL's wire format
 _OUTAGES = (
@@ -53,6 +54,7 @@ class Connection(Protocol):
     async def add_listener(self, channel: str, callback: Callable[[object, int, str, str], None]) -> None: ...
     def add_termination_listener(self, callback: Callable[[object], None]) -> None: ...
     def is_closed(self) -> bool: ...
+    def is_in_transaction(self) -> bool: ...
     async def close(self) -> None: ...
     def terminate(self) -> None: ...
 
@@ -72,7 +74,8 @@ class Database:
     async def open(cls, url: str, *, max_size: int = 10) -> Self:
         """Return at once, also while the server is away: connections are made on demand."""
         options = _options("pulse_service")
-        return cls(await asyncpg.create_pool(url, min_size=0, max_size=max_size, init=_set_codecs, **options), url)
+        pool = asyncpg.create_pool(url, min_size=0, max_size=max_size, init=_set_codecs, reset=_leave, **options)
+        return cls(await pool, url)
 
     async def close(self) -> None:
         """Wait up to five seconds for work in progress, then cut the rest off."""
@@ -93,9 +96,12 @@ class Database:
             raise DatabaseUnavailable(f"PostgreSQL went away: {_reason(error)}") from error
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """Run the block in one transaction as `pulse_service`: committed at its end, rolled back when it raises."""
-        async with self._begun("BEGIN") as connection:
+    async def transaction(self, first: str = "") -> AsyncIterator[Connection]:
+        """Run the block in one transaction as `pulse_service`: committed at its end, rolled back when it raises.
+
+        `first` is a statement without parameters that travels together with BEGIN.
+        """
+        async with self._begun(f"BEGIN; {first}") as connection:
             yield connection
 
     @asynccontextmanager
@@ -212,6 +218,13 @@ def _unavailable(error: Exception, role: str | None) -> DatabaseUnavailable:
 
 def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
+
+
+async def _leave(connection: Connection) -> None:
+    # Settings are local to transactions and nothing is listened to or locked for longer, so that asyncpg's own reset, a
+    # round trip after each use, has nothing to do.
+    if connection.is_in_transaction():
+        connection.terminate()
 
 
 async def _set_codecs(connection: Any) -> None:

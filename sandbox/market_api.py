@@ -22,7 +22,7 @@ Answer = Callable[[Query, float], Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Body = TypeVar("Body")
 
-StreamFault = Literal["drop", "silent", "connection_limit", "auth_refused"]
+StreamFault = Literal["drop", "silent", "connection_limit", "auth_refused", "symbol_limit"]
 """What goes wrong with the stream; all others are of requests."""
 
 A_MINUTE = 10_000

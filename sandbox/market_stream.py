@@ -79,6 +79,8 @@ class MarketStream:
                     continue
                 said = _read(message.data)
                 _change(asked, said)
+                if self._faulty("symbol_limit"):
+                    raise StreamError(405, "symbol limit exceeded")
                 await _send(socket, {"T": "subscription"} | {name: sorted(asked[name]) for name in CHANNELS})
         finally:
             sending.cancel()

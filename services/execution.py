@@ -6,7 +6,7 @@ order that becomes due again. A broker's silence is a third outcome, not a refus
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,7 @@ import structlog
 
 from db import accounts, audit, orders
 from db.models import Account, Notice, Order, OrderState, Side, Spec, Tif, TradingState, Urgency
-from db.orders import Intent
+from db.orders import Intent, Trail
 from db.pool import Connection, Database, DatabaseUnavailable
 from services import notices
 from services.brokers.base import Broker, NewOrder, Report, Word
@@ -53,7 +53,7 @@ log = structlog.get_logger(__name__)
 async def record(conn: Connection, before: Intent | None, after: Intent, now: datetime, detail: str = "") -> Intent:
     """Write a held order, and where its person sees a change, the next version with its audit entry and notice.
 
-    All in the caller's transaction; `before` is None for an order that was just made.
+    All in the caller's transaction; `before` is None for a new order.
     """
     order = after.order
     if before:
@@ -64,27 +64,25 @@ async def record(conn: Connection, before: Intent | None, after: Intent, now: da
         assert order.state in MOVES[before.order.state], f"{before.order.state} never becomes {order.state}"
         order = replace(order, version=order.version + 1, updated_at=now)
         after = replace(after, order=order)
-        await orders.save(conn, after)
-    entry = order_json(order) | ({"detail": detail} if detail else {})
-    await audit.add(conn, order.user_id, now, f"order {order.state}", entry, order.id)
+    facts = order_json(order)
     corrects = before is not None and before.order.state not in OPEN
     notice = Notice(
         urgency=Urgency.P0,
         kind="order.correction" if corrects else "order",
         key=f"{order.id}:{order.state}:{order.version}",
         place=after.place,
-        payload=order_json(order),
+        payload=facts,
         user_id=order.user_id,
         subject=order.token,
     )
-    # the answer to the press says it first; the notice is for the case that it never comes
-    await notices.write(conn, notice, after_s=0 if before else 1)
+    trail = Trail(now, facts | {"detail": detail} if detail else facts, notice)
+    await (orders.save if before else orders.add_order)(conn, after, trail)
     return after
 
 
 def order_json(order: Order) -> dict[str, Any]:
     """Return an order as JSON, money as strings."""
-    flat = asdict(order) | asdict(order.spec)
+    flat = {name: getattr(part, name) for part in (order, order.spec) for name in part.__dataclass_fields__}
     del flat["spec"]
     return {name: str(value) if isinstance(value, Decimal | datetime) else value for name, value in flat.items()}
 

@@ -13,6 +13,7 @@ from services.clock import Calendar, Phase, Session
 from services.errors import BadData, FeedUnavailable, NoChain, NoSymbols, PulseError, TooManySymbols, UnknownSymbol
 from services.feeds.base import Chain, Feed, Quote
 from services.symbols import Directory
+from services.tape import Tape
 
 MOST_SYMBOLS = 10
 QUOTES_FRESH_S = 1.0
@@ -58,8 +59,10 @@ class FeedHealth:
 class Market:
     """The sources in the order they are asked, behind short-lived answers that concurrent requests share."""
 
-    def __init__(self, feeds: Sequence[Feed], calendar: Calendar) -> None:
+    def __init__(self, feeds: Sequence[Feed], calendar: Calendar, tape: Tape | None = None) -> None:
         self.calendar = calendar
+        self.tape = tape or Tape()
+        """What the stream of the first source says, while this process follows it."""
         self.directory = Directory(())
         self._feeds = feeds
         self._shared = SharedAnswers()
@@ -81,6 +84,9 @@ class Market:
         if len(symbols) > MOST_SYMBOLS:
             raise TooManySymbols(len(symbols), MOST_SYMBOLS)
         asked = tuple(symbols)
+        if live := self.tape.quotes(asked):
+            self.tape.want(asked)
+            return Board(tuple(self._line(self._feeds[0], quote) for quote in live), ())
         return await self._shared.get(("quotes", asked), QUOTES_FRESH_S, lambda: self._quotes(asked), anew=anew)
 
     async def lines(self, symbols: Collection[str]) -> dict[str, Line]:
@@ -120,6 +126,9 @@ class Market:
                 failure = failure or error
                 continue
             lines = {symbol: self._line(feed, quote) for symbol, quote in quotes.items()}
+            if feed is self._feeds[0]:
+                self.tape.want(quotes)
+                self.tape.seed(quotes.values())
             if lines:
                 newest = max(lines.values(), key=lambda line: line.quote.as_of)
                 self._last[feed.name] = newest.quote.as_of, newest.stale

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 from db import accounts as account_rows
-from db import audit, orders
+from db import audit, orders, previews
 from db.models import (
     Account,
     Balance,
@@ -22,10 +22,11 @@ from db.models import (
     Spec,
     TradingState,
 )
+from db.orders import SETTLE, Intent, settle_key
 from db.pool import Connection, Database, DatabaseUnavailable
 from services import jobs
 from services.accounts import Accounts
-from services.brokers.base import Broker
+from services.brokers.base import Broker, Funds
 from services.clock import NEW_YORK
 from services.errors import DatabaseAway, OrderRefused, OutcomeUnknown, PreviewGone, UnknownOrder
 from services.execution import record
@@ -83,9 +84,10 @@ class _Lost(Exception):
 
 
 class _LookAgain(Exception):
-    """The press is not enough: these warnings were not accepted yet."""
+    """The press is not enough: the person must see something first, and accepts these warnings by the next one."""
 
-    def __init__(self, codes: Sequence[str]) -> None:
+    def __init__(self, why: str, codes: Sequence[str] = ()) -> None:
+        self.why = why
         self.codes = tuple(codes)
 
 
@@ -110,6 +112,8 @@ class Orders:
         self._now = now
         self.rules = rules or HouseRules()
         self._reached = crash_point
+        self._shown: dict[str, tuple[Preview, Account]] = {}
+        """Living tickets that this process has shown, so that a press need not read them again."""
 
     async def preview(self, user_id: int, spec: Spec) -> Ticket:
         """Return a ticket of a minute's life; raises OrderRefused with every guard that says no."""
@@ -129,7 +133,7 @@ class Orders:
         """Return what a ticket of the person is about."""
         with _away():
             async with self._database.acquire() as conn:
-                found = await orders.get_preview(conn, user_id, token)
+                found = await previews.get_preview(conn, user_id, token)
         return found[0].spec if found else None
 
     async def confirm(self, user_id: int, token: str, interaction_id: int, place: Place) -> Order | Ticket:
@@ -254,7 +258,7 @@ class Orders:
 
     async def _ticket(self, user_id: int, token: str) -> tuple[Preview, Account, Limits]:
         async with self._database.acquire() as conn:
-            found = await orders.get_preview(conn, user_id, token)
+            found = await previews.get_preview(conn, user_id, token)
         if found is None:
             raise PreviewGone("This is not a ticket of yours: only the person who opened it can press its buttons.")
         return found
@@ -269,11 +273,11 @@ class Orders:
         why: str | None = None,
         accepted: Sequence[str] = (),
     ) -> Ticket:
-        line, balance, held = await self._surroundings(account, spec)
+        line, funds = await self._surroundings(account, spec)
         bid, ask = touch(line)
         async with self._database.acquire() as conn:
-            history = await orders.get_history(conn, account, spec, self._now(), self._today())
-        facts = facts_of(history, balance, held)
+            history = await previews.get_history(conn, account, spec, self._now(), self._today())
+        facts = facts_of(history, funds)
         worst = worst_price(spec, bid, ask, limits.collar_bp)
         warnings = refuse(history, check(spec, worst, line, facts, limits, self.rules))
         now = self._now()
@@ -291,16 +295,17 @@ class Orders:
             expires_at=now + TICKET_LIVES,
         )
         async with self._database.transaction() as conn:
-            if replaces and not await orders.end_preview(conn, account.user_id, replaces, PreviewState.SUPERSEDED):
+            if replaces and not await previews.end_preview(conn, account.user_id, replaces, PreviewState.SUPERSEDED):
                 raise _Lost
-            await orders.add_preview(conn, preview, now)
+            await previews.add_preview(conn, preview, now)
             await audit.add(conn, account.user_id, now, "ticket shown", shown(preview))
+        self._shown = {token: shown for token, shown in self._shown.items() if shown[0].expires_at > now}
+        self._shown[preview.token] = preview, account
         return ticket_of(preview, account, line, facts, limits, warnings, why)
 
-    async def _fresh(
-        self, old: Preview, account: Account, limits: Limits, why: str, accepted: Sequence[str] = ()
-    ) -> Order | Ticket:
+    async def _fresh(self, old: Preview, account: Account, why: str, accepted: Sequence[str] = ()) -> Order | Ticket:
         accepted = (*old.accepted, *accepted)
+        limits = await self._accounts.get_limits(old.user_id)
         try:
             return await self._draft(
                 account, old.spec, limits, replaces=old.token, why=why, accepted=tuple(dict.fromkeys(accepted))
@@ -318,29 +323,26 @@ class Orders:
             except _Lost:
                 raise gone((await self._ticket(user_id, token))[0].state) from None
 
-    async def _surroundings(self, account: Account, spec: Spec, *, anew: bool = False) -> tuple[Line, Balance, int]:
+    async def _surroundings(self, account: Account, spec: Spec, *, anew: bool = False) -> tuple[Line, Funds]:
         broker = self._brokers[account.broker]
-        board, positions, balance = await asyncio.gather(
-            self._market.quotes((spec.symbol,), anew=anew), broker.positions(account), broker.balance(account)
+        board, funds = await asyncio.gather(
+            self._market.quotes((spec.symbol,), anew=anew), broker.funds(account, spec.symbol)
         )
-        held = sum(position.quantity for position in positions if position.symbol == spec.symbol)
-        return board.lines[0], balance, held
+        return board.lines[0], funds
 
     async def _confirm(self, user_id: int, token: str, interaction_id: int, place: Place) -> Order | Ticket:
-        preview, account, limits = await self._ticket(user_id, token)
-        if preview.state is not PreviewState.OPEN or preview.expires_at <= self._now():
+        preview, account = self._shown.get(token) or (await self._ticket(user_id, token))[:2]
+        if preview.user_id != user_id or preview.state is not PreviewState.OPEN or preview.expires_at <= self._now():
             return await self._present(user_id, token)
-        around = await self._surroundings(account, preview.spec, anew=True)
-        why = self._late(interaction_id) or has_moved(preview, around[0], limits)
-        if why:
-            return await self._fresh(preview, account, limits, why)
+        if late := self._late(interaction_id):
+            return await self._fresh(preview, account, late)
         try:
-            order = await self._place(preview, account, limits, around, interaction_id, place)
+            around = await self._surroundings(account, preview.spec, anew=True)
+            order = await self._place(preview, account, around, interaction_id, place)
         except _Lost:
             return await self._present(user_id, token)
-        except _LookAgain as warned:
-            why = "Nothing was sent yet. Read the warnings, then press Confirm once more."
-            return await self._fresh(preview, account, limits, why, warned.codes)
+        except _LookAgain as again:
+            return await self._fresh(preview, account, again.why, again.codes)
         self._reached("order committed")
         return order
 
@@ -348,25 +350,26 @@ class Orders:
         self,
         preview: Preview,
         account: Account,
-        limits: Limits,
-        around: tuple[Line, Balance, int],
+        around: tuple[Line, Funds],
         interaction_id: int,
         place: Place,
     ) -> Order:
         """Make the order, its audit entry, its job and its notice in the transaction that consumes the ticket."""
-        now, (line, balance, held) = self._now(), around
-        async with self._database.transaction() as conn:
-            if not await orders.take_preview(conn, preview.user_id, preview.token, interaction_id, now):
+        now, (line, funds) = self._now(), around
+        async with self._database.transaction(previews.gate(preview.user_id)) as conn:
+            taken = await previews.take_preview(conn, preview, account, interaction_id, now, self._today())
+            if taken is None:
                 raise _Lost
             self._reached("ticket taken")
-            history = await orders.get_history(conn, account, preview.spec, now, self._today())
-            facts = facts_of(history, balance, held)
-            warnings = refuse(history, check(preview.spec, preview.worst, line, facts, limits, self.rules))
+            if moved := has_moved(preview, line, taken.limits):
+                raise _LookAgain(moved)
+            facts = facts_of(taken.history, funds)
+            warnings = refuse(taken.history, check(preview.spec, preview.worst, line, facts, taken.limits, self.rules))
             if not {warning.code for warning in warnings} <= set(preview.accepted):
-                raise _LookAgain([warning.code for warning in warnings])
-            intent = await orders.add_order(conn, preview, place, now, _pressed_at(interaction_id) + SEND_WITHIN)
+                why = "Nothing was sent yet. Read the warnings, then press Confirm once more."
+                raise _LookAgain(why, [warning.code for warning in warnings])
+            intent = _intent(taken.order_id, preview, account, place, now, _pressed_at(interaction_id) + SEND_WITHIN)
             await record(conn, None, intent, now, f"interaction {interaction_id}")
-            await _enqueue(conn, intent.order.id)
             self._reached("before the commit of an order")
         return intent.order
 
@@ -407,7 +410,7 @@ class Orders:
 
     async def _end(self, user_id: int, token: str, state: PreviewState) -> PreviewState:
         async with self._database.transaction() as conn:
-            ended = await orders.end_preview(conn, user_id, token, state)
+            ended = await previews.end_preview(conn, user_id, token, state)
         return state if ended else (await self._ticket(user_id, token))[0].state
 
     async def _reopen(self, conn: Connection, account: Account) -> Account | None:
@@ -437,12 +440,39 @@ class Orders:
         return datetime.combine(self._now().astimezone(NEW_YORK).date(), time(), NEW_YORK)
 
 
+def _intent(
+    order_id: int, preview: Preview, account: Account, place: Place, now: datetime, deadline: datetime
+) -> Intent:
+    order = Order(
+        id=order_id,
+        token=preview.token,
+        user_id=preview.user_id,
+        account_id=preview.account_id,
+        client_order_id=preview.client_order_id,
+        spec=preview.spec,
+        worst=preview.worst,
+        state=S.CONFIRMED,
+        filled=0,
+        cost=Decimal(0),
+        version=1,
+        sends=0,
+        reason=None,
+        created_at=now,
+        updated_at=now,
+        label=account.label,
+        mode=account.mode,
+    )
+    return Intent(
+        order, account.broker, place, cancel_asked=False, sent_at=None, misses=0, deadline=deadline, look_at=now
+    )
+
+
 def _pressed_at(interaction_id: int) -> datetime:
     return DISCORD_EPOCH + timedelta(milliseconds=interaction_id >> 22)
 
 
 async def _enqueue(conn: Connection, order_id: int) -> None:
-    await jobs.enqueue(conn, "settle", {"order_id": order_id}, f"settle:{order_id}")
+    await jobs.enqueue(conn, SETTLE, {"order_id": order_id}, settle_key(order_id))
 
 
 def _holding(position: Position, line: Line | None) -> Holding:

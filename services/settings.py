@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     paper_cash: Decimal = Field(
         default=Decimal(100_000), gt=0, le=10**9, description="Cash of a new paper account, in dollars."
     )
+    most_order_value: Decimal = Field(
+        default=Decimal(250_000), gt=0, le=10**9, description="Most that one buy order may cost, in dollars."
+    )
 
     log_format: Literal["console", "json"] = Field(
         default="console", description="`json` for machines, `console` for people."
@@ -112,6 +115,11 @@ class Settings(BaseSettings):
             "replay": bool(self.replay_dir),
         }
         return tuple(name for name, ready in configured.items() if ready)
+
+    @property
+    def share_of_shards(self) -> float:
+        """The part of all shards that this process runs, greater than 0: it is its part of Discord's limits too."""
+        return len(self.shard_ids) / self.shard_count if self.shard_ids and self.shard_count else 1.0
 
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value, so that the log can mask them wherever they turn up."""

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from db.models import Account, Balance, Limits, Preview, PreviewState, Side, Spec
-from db.orders import History
+from db.models import Account, Limits, Preview, PreviewState, Side, Spec
+from db.previews import History
+from services.brokers.base import Funds
 from services.clock import Session
 from services.errors import OrderRefused, PreviewGone
 from services.market import Line
@@ -119,11 +120,11 @@ def has_moved(preview: Preview, line: Line, limits: Limits) -> str | None:
     return f"The price has moved {moved:.2%} since the ticket was shown ({allowed:.2%} is allowed). Nothing was sent."
 
 
-def facts_of(history: History, balance: Balance, held: int) -> Facts:
+def facts_of(history: History, funds: Funds) -> Facts:
     """Return what the guards judge by."""
     known = asdict(history)
     del known["open_account"]
-    return Facts(balance=balance, held=held, **known)
+    return Facts(balance=funds.balance, held=funds.held, **known)
 
 
 def refuse(history: History, objections: Sequence[Objection]) -> list[Objection]:

@@ -22,8 +22,9 @@ from services.crossings import Change, Crossings, Fired, Ladder
 from services.errors import FeedUnavailable
 from services.feeds.alpaca import Alpaca
 from services.feeds.base import Bar, Tick
-from services.feeds.stream import AlpacaStream, LiveTrades
+from services.feeds.stream import AlpacaStream, LiveTrades, TooManyFollowed
 from services.health import Health
+from services.tape import Tape
 
 CANARY = "SPY"
 """Followed besides, because it always trades: while it is silent, the stream is broken."""
@@ -58,13 +59,22 @@ class Watch:
     """Judges alerts by every trade once, in one process at a time, and goes on where the one before has stopped."""
 
     def __init__(
-        self, database: Database, calendar: Calendar, source: Alpaca, stream: AlpacaStream, health: Health
+        self,
+        database: Database,
+        calendar: Calendar,
+        source: Alpaca,
+        stream: AlpacaStream,
+        health: Health,
+        tape: Tape | None = None,
     ) -> None:
         self._database, self._calendar = database, calendar
         self._source, self._stream, self._health = source, stream, health
+        self._tape = tape or Tape()
+        self._seeding: asyncio.Task[None] | None = None
         self._inbox: asyncio.Queue[_Item] = asyncio.Queue()
         self._crossings = Crossings()
         self._followed: set[str] = set()
+        self._quoted: set[str] = set()
         self._current: dict[str, Ladder] = {}
         """Ladders that have seen every trade."""
         self._marked: dict[str, datetime] = {}
@@ -100,10 +110,13 @@ class Watch:
                     await asyncio.sleep(LOCK_EVERY_S)
             yield
         finally:
+            self._tape.on_want = lambda: None
             connection.terminate()
 
     async def _watch(self) -> None:
-        self._inbox = asyncio.Queue()
+        inbox: asyncio.Queue[_Item] = asyncio.Queue()
+        self._inbox = inbox
+        self._tape.on_want = lambda: inbox.put_nowait([])
         async with listening(
             self._database.url,
             ("alerts",),
@@ -133,7 +146,7 @@ class Watch:
     async def _follow(self) -> None:
         failures = 0
         while True:
-            if not self._crossings.ladders:
+            if not self._busy():
                 await self._say(None)
                 await self._step(None)
                 continue
@@ -145,6 +158,9 @@ class Watch:
                 log.warning("market stream lost", reason=error.reason)
                 # What is not followed live has missed trades.
                 self._current = {}
+                if isinstance(error, TooManyFollowed) and self._tape.wanted():
+                    self._tape.refuse()  # alerts come first
+                    continue
                 if failures or self._silent or error.retry_after_s:
                     await self._say(error.reason)
                     with contextlib.suppress(FeedUnavailable):
@@ -154,28 +170,37 @@ class Watch:
                 await self._wait(pause_s * random.uniform(0.75, 1.25))
 
     async def _live(self, live: LiveTrades) -> AsyncIterator[None]:
-        """Work off what comes while there are alerts; yields after each step."""
-        self._followed, self._current, self._heard_at = set(), {}, time.monotonic()
+        """Work off what comes while somebody wants it; yields after each step."""
+        self._followed, self._quoted, self._current, self._heard_at = set(), set(), {}, time.monotonic()
         reading = asyncio.create_task(self._read(live))
         try:
             await self._agree(live)
             await self._resume()
-            while self._crossings.ladders:
+            while self._busy():
                 await self._step(live)
                 if reading.done():
                     await reading
                 self._refuse_silence()
                 yield
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            self._tape.forget()
+            tasks = [task for task in (reading, self._seeding) if task]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self, live: LiveTrades) -> None:
         try:
             while True:
-                if ticks := await live.ticks():
+                heard = await live.hear()
+                if heard.following is not None:
+                    self._tape.follow(heard.following)
+                    self._inbox.put_nowait([])
+                self._tape.hear(heard.ticks, heard.touches)
+                if heard.ticks:
                     self._heard_at = time.monotonic()
-                    self._inbox.put_nowait(ticks)
+                    self._source.heard(heard.ticks[-1].at)
+                    self._inbox.put_nowait([*heard.ticks])
         finally:
             self._inbox.put_nowait([])
 
@@ -194,14 +219,22 @@ class Watch:
         return self._calendar.at(self._source.now()).phase is Phase.OPEN
 
     async def _agree(self, live: LiveTrades) -> None:
-        """Follow the symbols that have alerts, and no others; fetch what was traded before that took effect."""
-        wanted = {*self._crossings.ladders, CANARY}
-        if new := wanted - self._followed:
-            await live.follow(new)
-        if old := self._followed - wanted:
-            await live.leave(old)
-        self._followed = wanted
+        """Follow the symbols that have alerts or are wanted, and no others; fetch what was traded before that."""
+        quoted = self._to_quote()
+        followed = {*self._crossings.ladders, *quoted, CANARY}
+        if (new := followed - self._followed) or quoted - self._quoted:
+            await live.follow(new, quotes=quoted - self._quoted)
+        if (old := self._followed - followed) or self._quoted - quoted:
+            await live.leave(old, quotes=self._quoted - quoted)
+        self._followed, self._quoted = followed, quoted
         await self._catch_up()
+
+    def _to_quote(self) -> set[str]:
+        wanted = self._tape.wanted()
+        return {*wanted, CANARY} if wanted else wanted
+
+    def _busy(self) -> bool:
+        return bool(self._crossings.ladders or self._tape.wanted())
 
     # --- what comes
 
@@ -226,10 +259,22 @@ class Watch:
             await self._take_up(changed)
             if live:
                 await self._agree(live)
+        if live:
+            await self._serve_tape(live)
         if live and self._said:
             await self._resume()
         if time.monotonic() >= self._write_at:
             await self._write()
+
+    async def _serve_tape(self, live: LiveTrades) -> None:
+        if self._to_quote() != self._quoted:
+            await self._agree(live)
+        if (self._seeding is None or self._seeding.done()) and (new := self._tape.unseeded()):
+            self._seeding = asyncio.create_task(self._seed(sorted(new)))
+
+    async def _seed(self, symbols: Sequence[str]) -> None:
+        with contextlib.suppress(FeedUnavailable):
+            self._tape.seed((await self._source.quotes(symbols)).values())
 
     async def _items(self, within_s: float) -> list[_Item]:
         items: list[_Item] = []

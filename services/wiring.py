@@ -30,6 +30,7 @@ from services.levels import Levels
 from services.market import Market
 from services.orders import Orders
 from services.people import People
+from services.risk import HouseRules
 from services.settings import FeedName, Settings
 from services.watch import Watch
 
@@ -90,6 +91,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         people = People(database)
         await stack.enter_async_context(_following(url, market, database, people))
         brokers = {"paper": Paper(database, market)}
+        rules = HouseRules(most_money=settings.most_order_value)
         accounts, levels, health = Accounts(database, settings.paper_cash), Levels(market, pool), Health()
         yield Services(
             settings=settings,
@@ -98,7 +100,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             levels=levels,
             people=people,
             accounts=accounts,
-            orders=Orders(database, market, accounts, brokers, now=_now),
+            orders=Orders(database, market, accounts, brokers, now=_now, rules=rules),
             execution=Execution(database, market, brokers, now=_now),
             alerts=Alerts(database, market),
             boards=Boards(database, market, levels),
@@ -183,7 +185,9 @@ def _watch(settings: Settings, database: Database, market: Market, health: Healt
     assert settings.alpaca_data_secret, "likewise"
     key, secret = settings.alpaca_data_key.get_secret_value(), settings.alpaca_data_secret.get_secret_value()
     stream = AlpacaStream(str(settings.alpaca_stream_url), key, secret)
-    return Watch(database, market.calendar, source, stream, health)
+    # only the words of the source that is asked first may stand in for its answers
+    tape = market.tape if source is market.feeds[0] else None
+    return Watch(database, market.calendar, source, stream, health, tape)
 
 
 def _now() -> datetime:

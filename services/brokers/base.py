@@ -44,6 +44,14 @@ class Report:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """The account's money, and the shares that it holds of one symbol."""
+
+    balance: Balance
+    held: int
+
+
 class Broker(Protocol):
     """One broker. Reads raise BrokerUnavailable; nothing here ever repeats a request by itself."""
 
@@ -68,6 +76,9 @@ class Broker(Protocol):
 
     async def changed(self) -> Sequence[str]:
         """Return our ids of orders with news since the last call; a missed one is found by looking it up."""
+
+    async def funds(self, account: Account, symbol: str) -> Funds:
+        """Return what a new order in a symbol is judged by."""
 
     async def positions(self, account: Account) -> Sequence[Position]:
         """Return what the account holds."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from db import paper
 from db.models import Account, Balance, Fill, Position, Side, Tif
 from db.pool import Connection, Database, DatabaseUnavailable
-from services.brokers.base import NewOrder, Report, Word
+from services.brokers.base import Funds, NewOrder, Report, Word
 from services.clock import Phase
 from services.errors import BrokerRejected, BrokerUnavailable, DuplicateOrder, OutcomeUnknown
 from services.market import Line, Market
@@ -104,6 +104,10 @@ class Paper:
         # looked at without a lock first, so that what rests costs nothing
         concerned = [row for row in waiting if _is_over(row, now) or _meeting(row, lines.get(row["symbol"]))]
         return [row["client_order_id"] for row in concerned if await self._meet(row, lines.get(row["symbol"]), now)]
+
+    async def funds(self, account: Account, symbol: str) -> Funds:
+        """Return the account's money and what it holds of a symbol."""
+        return Funds(*await self._read(lambda conn: paper.get_funds(conn, account.id, symbol)))
 
     async def positions(self, account: Account) -> Sequence[Position]:
         """Return what the account holds."""

@@ -295,6 +295,11 @@ class Alpaca:
         said, at = self._time
         return said + timedelta(seconds=time.monotonic() - at)
 
+    def heard(self, at: datetime) -> None:
+        """Take note of a moment that the stream tells: the time there cannot be earlier."""
+        if at > self.now():
+            self._time = (at, time.monotonic())
+
     async def close(self) -> None:
         """Release connections."""
         await self._client.aclose()
@@ -323,6 +328,7 @@ class Alpaca:
             price=trade.p,
             as_of=max(trade.t, top.t) if top and (top.bp or top.ap) else trade.t,
             traded_at=trade.t,
+            quoted_at=top.t if top and (top.bp or top.ap) else None,
             source=_SOURCES[self._stock_feed],
             delay=_DELAYS.get(self._stock_feed, timedelta(0)),
             previous_close=before.c if before else None,

@@ -32,6 +32,8 @@ class Quote:
     """How late the source is by its own contract; None marks a recording."""
     traded_at: datetime | None = None
     """When `price` was traded; None where the source tells one moment only."""
+    quoted_at: datetime | None = None
+    """Since when `bid` and `ask` stand; None likewise."""
     previous_close: Decimal | None = None
     bid: Decimal | None = None
     ask: Decimal | None = None
@@ -53,6 +55,18 @@ class Tick:
     at: datetime
     trade_id: int
     price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """The best bid and ask from the moment `at` (aware UTC) on; None where nobody bids or offers. Sizes in shares."""
+
+    symbol: str
+    at: datetime
+    bid: Decimal | None
+    ask: Decimal | None
+    bid_size: int | None
+    ask_size: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Alpaca's live trades over a websocket (https://docs.alpaca.markets/docs/real-time-stock-pricing-data)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -12,15 +13,16 @@ from aiohttp import ClientWSTimeout
 
 from services.errors import FeedUnavailable
 from services.feeds.alpaca import StockFeed, Trade
-from services.feeds.base import Tick
+from services.feeds.base import Tick, Touch
 
 _NAME = "Alpaca"
 _HANDSHAKE_S = 5.0
 _HEARTBEAT_S = 10.0
 _GOODBYE_S = 0.5
+_TOO_MANY = 405
 _REFUSALS: Mapping[int, tuple[str, float]] = {
     402: ("its stream refused our key", 60),
-    405: ("its stream follows fewer symbols in our plan", 30),
+    _TOO_MANY: ("its stream follows fewer symbols in our plan", 30),
     406: ("another connection uses our key, and its stream allows one", 5),
     407: ("its stream found us too slow", 1),
     409: ("our plan does not include its stream", 60),
@@ -28,16 +30,41 @@ _REFUSALS: Mapping[int, tuple[str, float]] = {
 """What the error codes mean, and the seconds until it is worth trying again."""
 
 
+class TooManyFollowed(FeedUnavailable):
+    """The plan allows fewer symbols than were asked for."""
+
+
 class _Message(Trade):
     t: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     p: Decimal = Decimal(0)
+    bp: Decimal = Decimal(0)
+    ap: Decimal = Decimal(0)
+    bs: int | None = None
+    as_: int | None = msgspec.field(name="as", default=None)
     T: str = ""
     S: str = ""
     msg: str = ""
     code: int = 0
+    quotes: list[str] | None = None
+
+    @property
+    def touch(self) -> Touch:
+        """Return a message of the channel "quotes" in our words; a price of 0 means none."""
+        return Touch(self.S, self.t, self.bp or None, self.ap or None, self.bs, self.as_)
 
 
 _decode = msgspec.json.Decoder(list[_Message]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one message of the stream says."""
+
+    ticks: Sequence[Tick]
+    """The trades that make a last price."""
+    touches: Sequence[Touch]
+    following: frozenset[str] | None
+    """The symbols whose bids and asks are sent from now on; None unless that has just changed."""
 
 
 class AlpacaStream:
@@ -74,17 +101,23 @@ class LiveTrades:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
 
-    async def follow(self, symbols: Iterable[str]) -> None:
-        """Ask for the trades of more symbols."""
-        await self.send({"action": "subscribe", "trades": sorted(symbols)})
+    async def follow(self, symbols: Iterable[str], *, quotes: Iterable[str] = ()) -> None:
+        """Ask for the trades of more symbols, and for the bids and asks of more."""
+        await self.send({"action": "subscribe", "trades": sorted(symbols), "quotes": sorted(quotes)})
 
-    async def leave(self, symbols: Iterable[str]) -> None:
-        """Ask for no more trades of symbols."""
-        await self.send({"action": "unsubscribe", "trades": sorted(symbols)})
+    async def leave(self, symbols: Iterable[str], *, quotes: Iterable[str] = ()) -> None:
+        """Ask for no more trades of symbols, and no more bids and asks."""
+        await self.send({"action": "unsubscribe", "trades": sorted(symbols), "quotes": sorted(quotes)})
 
-    async def ticks(self) -> list[Tick]:
-        """Wait for the next message; returns the trades in it that make a last price, often none."""
-        return [message.tick(message.S) for message in await self._receive() if message.T == "t" and message.counts]
+    async def hear(self) -> Heard:
+        """Wait for the next message."""
+        messages = await self._receive()
+        followed = [message.quotes for message in messages if message.T == "subscription"]
+        return Heard(
+            [message.tick(message.S) for message in messages if message.T == "t" and message.counts],
+            [message.touch for message in messages if message.T == "q"],
+            frozenset(followed[-1] or ()) if followed else None,
+        )
 
     async def expect(self, word: str) -> None:
         """Wait for one of the messages of the handshake."""
@@ -109,5 +142,6 @@ class LiveTrades:
         for message in messages:
             if message.T == "error":
                 reason, pause_s = _REFUSALS.get(message.code, (f"its stream said: {message.msg[:100]}", None))
-                raise FeedUnavailable(_NAME, reason, pause_s)
+                kind = TooManyFollowed if message.code == _TOO_MANY else FeedUnavailable
+                raise kind(_NAME, reason, pause_s)
         return messages

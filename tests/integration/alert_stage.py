@@ -19,6 +19,7 @@ from services.feeds.alpaca import Alpaca
 from services.feeds.stream import AlpacaStream
 from services.health import Health
 from services.market import Market
+from services.tape import Tape
 from services.watch import Watch
 
 FRIDAY = datetime(2026, 11, 20, 11, 7, 23, tzinfo=NEW_YORK).astimezone(UTC)
@@ -45,7 +46,8 @@ class Stage:
         self.source = Alpaca(f"{address}/alpaca/data", f"{address}/alpaca/paper", "key", "secret")
         self.stream = AlpacaStream(f"{address.replace('http', 'ws')}/alpaca/data", "key", "secret")
         self.calendar = Calendar(sessions())
-        self.market = Market([self.source], self.calendar)
+        self.tape = Tape()
+        self.market = Market([self.source], self.calendar, self.tape)
         self.alerts = Alerts(database, self.market)
         self.health = Health()
 
@@ -67,7 +69,7 @@ class Stage:
         return (await self.alerts.add(user, symbol, condition, level, HERE, **options)).alert
 
     def watch(self):
-        return Watch(self.database, self.calendar, self.source, self.stream, self.health)
+        return Watch(self.database, self.calendar, self.source, self.stream, self.health, self.tape)
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[asyncio.Task]:

@@ -85,7 +85,7 @@ async def test_what_was_live_is_what_requests_answer_afterwards(stage):
         stage.nudge(1)
         until = time.monotonic() + 1.5
         while time.monotonic() < until:
-            live += await trades.ticks()
+            live += (await trades.hear()).ticks
     first, last = min(tick.at for tick in live), max(tick.at for tick in live)
     assert last - first > timedelta(minutes=1)
     later = await stage.source.trades(["SPY", "AAPL", "SPX"], first, last)
@@ -112,9 +112,9 @@ async def test_nothing_trades_while_the_market_is_closed(stage):
     stage.synthetic.jump("2026-11-21T12:00:00")
     async with stage.stream.connected() as trades:
         await trades.follow(["SPY"])
-        assert await trades.ticks() == []  # that we follow it
+        assert (await trades.hear()).ticks == []  # that we follow it
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(trades.ticks(), 0.5)
+            await asyncio.wait_for(trades.hear(), 0.5)
     night = await stage.source.trades(["SPX"], FRIDAY, FRIDAY + timedelta(days=1))
     assert max(tick.at for tick in night).isoformat() < "2026-11-20T21:00:01"
 

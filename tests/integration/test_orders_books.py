@@ -2,6 +2,7 @@
 
 import random
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from trading import MARA, floor_on, spec
@@ -98,7 +99,13 @@ async def test_money_and_shares_conserve_through_any_sequence(database_url, seed
         assert len(traded) == 2
 
 
-SPLITS = ([12], [5, 7], [1] * 12, [1, 2, 3, 6], [11, 1])
+def split(chance: random.Random) -> list[int]:
+    """Twelve shares in parts of any size and number."""
+    cuts = [0, *sorted(chance.sample(range(1, 12), chance.randrange(12))), 12]
+    return [after - before for before, after in pairwise(cuts)]
+
+
+SPLITS = ([12], [1] * 12, *map(split, map(random.Random, range(10))))
 
 
 async def test_any_split_of_fills_gives_the_same_quantity_average_and_cash(database_url):
@@ -119,6 +126,10 @@ async def test_any_split_of_fills_gives_the_same_quantity_average_and_cash(datab
                 async with floor.database.acquire() as conn:
                     fills = await conn.fetchval("SELECT count(*) FROM app.fills WHERE order_id = $1", order.id)
                 assert fills == len(sizes)
+                assert order.average_price == Decimal(price)
+                if side is Side.BUY:
+                    (held,) = (await floor.orders.positions(user)).holdings
+                    assert held.position.average_cost == Decimal(price)
                 _, balance = await floor.orders.balance(user)
                 outcomes.add((side, order.filled, order.average_price, order.cost, balance))
     assert len(outcomes) == 2

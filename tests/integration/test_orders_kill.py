@@ -21,7 +21,15 @@ def test_a_killed_database_loses_and_doubles_nothing():
     assert "0 failed" in play("--only", "postgres", "--sample", "1")
 
 
+def test_bots_that_are_killed_while_they_deliver_lose_and_double_nothing():
+    assert "0 failed" in play("--only", "delivery", "--sample", "25")
+
+
+def test_a_killed_watch_of_alerts_loses_and_doubles_nothing():
+    assert "0 failed" in play("--only", "alerts", "--sample", "8")
+
+
 def test_the_harness_catches_every_mutant():
     told = play("--only", "mutants")
-    assert told.count("caught") >= 12
+    assert told.count("caught") >= 22
     assert "ESCAPED" not in told

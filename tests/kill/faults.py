@@ -10,7 +10,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from db.models import Account, Balance, Position, Side, Tif
-from services.brokers.base import Broker, NewOrder, Report
+from services.brokers.base import Broker, Funds, NewOrder, Report
 from services.errors import BrokerRejected, BrokerUnavailable, OutcomeUnknown
 
 FAULTS = ("none", "before", "after", "reject", "hang before", "hang after", "late", "invisible")
@@ -109,6 +109,9 @@ class Faulty:
 
     async def changed(self) -> Sequence[str]:
         return await self._venue.changed()
+
+    async def funds(self, account: Account, symbol: str) -> Funds:
+        return await self._venue.funds(account, symbol)
 
     async def positions(self, account: Account) -> Sequence[Position]:
         return await self._venue.positions(account)

@@ -11,8 +11,10 @@ from unittest.mock import patch
 from harness import STORIES, Scenario
 
 from db import orders as order_rows
-from db.models import OrderState
+from db import previews
+from db.models import Limits, OrderState
 from db.pool import connect
+from db.previews import Taken
 from services import execution, notices
 from services.brokers.base import NewOrder
 from services.execution import Execution
@@ -31,17 +33,18 @@ class Mutant:
     scenarios: tuple[Scenario, ...]
 
 
-def _replacing(owner: object, name: str, value: object) -> Patch:
+def replacing(owner: object, name: str, value: object) -> Patch:
     return lambda _url: patch.object(owner, name, value)
 
 
-async def _always(*_args) -> bool:
-    return True
+async def _whoever_comes(conn, preview, account, _interaction_id, now, today) -> Taken:
+    history = await previews.get_history(conn, account, preview.spec, now, today)
+    return Taken(await conn.fetchval("SELECT nextval('app.orders_id_seq')"), history, Limits(account.user_id))
 
 
 @contextmanager
 def _consumed_apart(url: str) -> Iterator[None]:
-    take = order_rows.take_preview
+    take = previews.take_preview
 
     async def apart(_conn, *args):
         own = await connect(url, role="pulse_service")
@@ -50,7 +53,7 @@ def _consumed_apart(url: str) -> Iterator[None]:
         finally:
             await own.close()
 
-    with patch.object(order_rows, "take_preview", apart):
+    with patch.object(previews, "take_preview", apart):
         yield
 
 
@@ -76,7 +79,7 @@ def _new_id_each_time(order) -> NewOrder:
 _NEW_ORDER = execution._new_order
 _SENT = execution._sent
 _ADD_FILLS = order_rows.add_fills
-_WRITE = notices.write
+_SAVE = order_rows.save
 _RECORD = execution.record
 
 
@@ -108,23 +111,23 @@ async def _fills_counted_again(conn, order, fills):
 
 
 @contextmanager
-def _told_later(url: str) -> Iterator[None]:
+def told_later(url: str) -> Iterator[None]:
     tasks = set()
 
-    async def later(_conn, notice, *, after_s=0):
+    async def later(conn, intent, trail=None):
         async def tell():
             await asyncio.sleep(0.01)
             own = await connect(url, role="pulse_service")
             try:
-                await _WRITE(own, notice, after_s=after_s)
+                await notices.write(own, trail.notice)
             finally:
                 await own.close()
 
-        task = asyncio.create_task(tell())
-        tasks.add(task)
-        return 1
+        await _SAVE(conn, intent)
+        if trail:
+            tasks.add(asyncio.create_task(tell()))
 
-    with patch.object(notices, "write", later):
+    with patch.object(order_rows, "save", later):
         yield
 
 
@@ -177,25 +180,25 @@ def _faulty(*pairs: tuple[str, ...]) -> tuple[Scenario, ...]:
 
 
 MUTANTS = (
-    Mutant("any press makes an order", _replacing(order_rows, "take_preview", _always), _killed("order committed")),
+    Mutant("any press makes an order", replacing(previews, "take_preview", _whoever_comes), _killed("order committed")),
     Mutant("the ticket is consumed in its own transaction", _consumed_apart, _killed("before the commit of an order")),
     Mutant("sent before it is written down", _sent_before_it_is_written, _killed("before the commit of a take")),
     Mutant("a new id for each send", _new_ids, _faulty(("invisible",), ("late",), ("after",))),
     Mutant(
         "any refusal is final",
-        _replacing(Execution, "_settle_send", _refusal_is_final),
+        replacing(Execution, "_settle_send", _refusal_is_final),
         _faulty(("invisible", "reject"), ("late", "reject")),
     ),
-    Mutant("a doubt is a refusal", _replacing(Execution, "_settle_send", _doubt_is_a_refusal), _faulty(("after",))),
-    Mutant("an execution has no id", _replacing(order_rows, "add_fills", _fills_counted_again), _faulty(())),
-    Mutant("told after the commit", _told_later, _killed("report committed", 0, 1, 2)),
+    Mutant("a doubt is a refusal", replacing(Execution, "_settle_send", _doubt_is_a_refusal), _faulty(("after",))),
+    Mutant("an execution has no id", replacing(order_rows, "add_fills", _fills_counted_again), _faulty(())),
+    Mutant("told after the commit", told_later, _killed("report committed", 0, 1, 2)),
     Mutant(
         "not found is the end",
-        _replacing(execution, "after_miss", _not_found_is_the_end),
+        replacing(execution, "after_miss", _not_found_is_the_end),
         _faulty(("late",), ("invisible",)),
     ),
-    Mutant("a send is not looked after", _replacing(Execution, "_take", _take_without_looking_back), _killed("taken")),
-    Mutant("a resend is not counted", _replacing(execution, "_sent", _uncounted), _faulty(("invisible", "reject"))),
+    Mutant("a send is not looked after", replacing(Execution, "_take", _take_without_looking_back), _killed("taken")),
+    Mutant("a resend is not counted", replacing(execution, "_sent", _uncounted), _faulty(("invisible", "reject"))),
     Mutant("the wish to cancel is forgotten", _wish_forgotten, _killed("taken", 0, story=CANCELLED)),
-    Mutant("a version is used twice", _replacing(execution, "record", _same_version), _faulty(())),
+    Mutant("a version is used twice", replacing(execution, "record", _same_version), _faulty(())),
 )

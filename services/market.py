@@ -1,6 +1,7 @@
 """Market data as the rest of the product asks for it: one answer from the first source that has it."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from services.symbols import Directory
 from services.tape import Tape
 
 MOST_SYMBOLS = 10
+CANARY = "SPY"
+"""It trades whenever anything does."""
 QUOTES_FRESH_S = 1.0
 CHAIN_FRESH_S = 5.0
 QUOTE_STALE = timedelta(minutes=2)
@@ -100,6 +103,11 @@ class Market:
             else:
                 found |= {line.quote.symbol: line for line in board.lines}
         return found
+
+    async def keep_time(self) -> None:
+        """Ask the first source for anything, so that its clock and its state are known when nobody asks for long."""
+        with contextlib.suppress(FeedUnavailable):
+            await self._ask(self._feeds[0], self._feeds[0].quotes([CANARY]))
 
     def now(self) -> datetime:
         """Return the time at the first source (aware UTC), by which sessions and ages are measured."""

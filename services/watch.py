@@ -24,10 +24,9 @@ from services.feeds.alpaca import Alpaca
 from services.feeds.base import Bar, Tick
 from services.feeds.stream import AlpacaStream, LiveTrades, TooManyFollowed
 from services.health import Health
+from services.market import CANARY
 from services.tape import Tape
 
-CANARY = "SPY"
-"""Followed besides, because it always trades: while it is silent, the stream is broken."""
 SILENT_S = 15.0
 WRITE_EVERY_S = 2.0
 LOCK_EVERY_S = 0.5

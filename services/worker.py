@@ -20,6 +20,7 @@ from services.wiring import Services
 DAY_S = 24 * 3600.0
 RETRY_S = 60.0
 FOLLOW_EVERY_S = 1.0
+MARKET_TIME_EVERY_S = 5.0
 MINUTE = timedelta(minutes=1)
 TICKS_KEPT = timedelta(days=7)
 
@@ -33,7 +34,10 @@ async def serve(services: Services, stop: asyncio.Event) -> None:
         return Moment(datetime.now(UTC), services.market.now(), services.market.calendar)
 
     services.health.report("worker", ok=True, detail="working")
-    following = [asyncio.create_task(_again_and_again("orders", services.execution.follow))]
+    following = [
+        asyncio.create_task(_again_and_again("orders", services.execution.follow)),
+        asyncio.create_task(_again_and_again("market time", services.market.keep_time, MARKET_TIME_EVERY_S)),
+    ]
     if services.watch:
         following.append(asyncio.create_task(_again_and_again("alerts", services.watch.run)))
     try:
@@ -45,7 +49,7 @@ async def serve(services: Services, stop: asyncio.Event) -> None:
         await asyncio.wait(following)
 
 
-async def _again_and_again(what: str, work: Callable[[], Awaitable[None]]) -> None:
+async def _again_and_again(what: str, work: Callable[[], Awaitable[None]], every_s: float = FOLLOW_EVERY_S) -> None:
     while True:
         try:
             await work()
@@ -53,7 +57,7 @@ async def _again_and_again(what: str, work: Callable[[], Awaitable[None]]) -> No
             log.warning("not followed", what=what, error=str(error))
         except Exception:
             log.exception("not followed", what=what)
-        await asyncio.sleep(FOLLOW_EVERY_S)
+        await asyncio.sleep(every_s)
 
 
 def known_jobs(services: Services) -> dict[str, Job]:

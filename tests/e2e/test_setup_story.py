@@ -68,8 +68,6 @@ async def test_the_closing_summary_comes_after_the_close_and_the_levels_after_th
 async def posted(person, start: str) -> dict:
     async with asyncio.timeout(30):
         while True:
-            # A quote tells the product what the time is in a market whose clock has just been turned.
-            await person.command("quote", symbols="SPY").message()
             for message in person.reads():
                 if message["content"].startswith(start):
                     return message

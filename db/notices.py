@@ -14,6 +14,35 @@ _COLUMNS = """
 notices.id, urgency, kind, key, notices.user_id, subject, private, place, payload, notices.created_at,
 coalesce((SELECT locale FROM app.profiles WHERE profiles.user_id = notices.user_id), 'en-US') AS locale
 """
+_TAKE = f"""
+WITH chosen AS (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS chosen (id, digest)),
+first AS (
+    SELECT chosen.id, older.nonce FROM chosen JOIN app.notices AS newer USING (id)
+    CROSS JOIN LATERAL (
+        SELECT nonce FROM app.notices AS tried
+        WHERE tried.kind = newer.kind AND tried.subject = newer.subject AND tried.subject <> ''
+            AND tried.user_id IS NOT DISTINCT FROM newer.user_id
+            AND tried.state = 'waiting' AND tried.tries > 0 AND tried.id < newer.id
+        ORDER BY tried.id LIMIT 1
+    ) AS older
+)
+UPDATE app.notices SET bot = $3, due_at = now() + $4::interval, tries = tries + 1, digest = chosen.digest,
+    nonce = coalesce(first.nonce, notices.nonce)
+FROM chosen LEFT JOIN first USING (id) WHERE notices.id = chosen.id
+RETURNING {_COLUMNS}, place_key, notices.nonce, tries, notices.digest, first.nonce IS NOT NULL AS inherited,
+    (SELECT channel_id FROM app.direct_channels AS opened WHERE opened.user_id = notices.user_id) AS direct,
+    EXISTS (
+        SELECT FROM app.refusing_channels AS refusing WHERE closed_at IS NOT NULL
+        AND refusing.channel_id = (place ->> 'channel_id')::bigint
+    ) AS closed,
+    (
+        SELECT ARRAY[shown.channel_id, shown.message_id] FROM app.notices AS shown
+        WHERE shown.kind = notices.kind AND shown.subject = notices.subject AND shown.subject <> ''
+            AND shown.user_id IS NOT DISTINCT FROM notices.user_id
+            AND shown.state = 'sent' AND shown.message_id IS NOT NULL
+        ORDER BY shown.id DESC LIMIT 1
+    ) AS shown
+"""  # noqa: S608 a constant of ours
 
 
 def place_json(place: Place) -> dict[str, Any]:
@@ -99,41 +128,7 @@ async def take_notices(
     conn: Connection, bot: UUID, chosen: Mapping[int, int | None], lease: timedelta
 ) -> list[TakenNotice]:
     """Lease notices, by id with the digest that each belongs to, in the transaction that listed them."""
-    rows = await conn.fetch(
-        f"""
-        WITH chosen AS (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS chosen (id, digest)),
-        first AS (
-            SELECT chosen.id, older.nonce FROM chosen JOIN app.notices AS newer USING (id)
-            CROSS JOIN LATERAL (
-                SELECT nonce FROM app.notices AS tried
-                WHERE tried.kind = newer.kind AND tried.subject = newer.subject AND tried.subject <> ''
-                    AND tried.user_id IS NOT DISTINCT FROM newer.user_id
-                    AND tried.state = 'waiting' AND tried.tries > 0 AND tried.id < newer.id
-                ORDER BY tried.id LIMIT 1
-            ) AS older
-        )
-        UPDATE app.notices SET bot = $3, due_at = now() + $4::interval, tries = tries + 1, digest = chosen.digest,
-            nonce = coalesce(first.nonce, notices.nonce)
-        FROM chosen LEFT JOIN first USING (id) WHERE notices.id = chosen.id
-        RETURNING {_COLUMNS}, place_key, notices.nonce, tries, notices.digest, first.nonce IS NOT NULL AS inherited,
-            (SELECT channel_id FROM app.direct_channels AS opened WHERE opened.user_id = notices.user_id) AS direct,
-            EXISTS (
-                SELECT FROM app.refusing_channels AS refusing WHERE closed_at IS NOT NULL
-                AND refusing.channel_id = (place ->> 'channel_id')::bigint
-            ) AS closed,
-            (
-                SELECT ARRAY[shown.channel_id, shown.message_id] FROM app.notices AS shown
-                WHERE shown.kind = notices.kind AND shown.subject = notices.subject AND shown.subject <> ''
-                    AND shown.user_id IS NOT DISTINCT FROM notices.user_id
-                    AND shown.state = 'sent' AND shown.message_id IS NOT NULL
-                ORDER BY shown.id DESC LIMIT 1
-            ) AS shown
-        """,  # noqa: S608 a constant of ours
-        list(chosen),
-        list(chosen.values()),
-        bot,
-        lease,
-    )
+    rows = await conn.fetch(_TAKE, list(chosen), list(chosen.values()), bot, lease)
     return [
         TakenNotice(
             _notice(row),

@@ -7,17 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from db.models import (
-    Account,
-    Fill,
-    Notice,
-    Order,
-    OrderState,
-    Place,
-)
+from db.models import Account, Fill, Notice, Order, OrderState, Place, Side, Spec, Tif
 from db.notices import place_json, place_of
 from db.pool import Connection
-from db.previews import spec_of
 
 _ORDER = """
 o.id, o.token, o.user_id, o.account_id, o.client_order_id, o.symbol, o.side, o.quantity, o.limit_price, o.tif, o.worst,
@@ -26,7 +18,7 @@ o.state, o.filled, o.cost, o.version, o.sends, o.reason, o.created_at, o.updated
 _INTENT = _ORDER + ", a.broker, o.place, o.cancel_asked, o.sent_at, o.misses, o.deadline, o.look_at"
 _FROM = "FROM app.orders o JOIN app.accounts a ON a.id = o.account_id"
 _TRAIL = """
-app.add_audit($2, $3, $4, $1, $5), app.add_notice($6, $7, $8, $2, $9, $10, $11, $12, '{after}')
+app.add_audit($2, $3, $4, $1, $5), app.add_notice($6, $7, $8, $2, $9, $10, $11, $12, '0')
 """
 _CHANGING = (
     *("state", "filled", "cost", "version", "sends", "reason", "updated_at"),
@@ -40,7 +32,7 @@ def _update(first: int) -> str:
 
 
 _SAVE = _update(2)
-_SAVE_AND_TELL = f"WITH saved AS ({_update(13)}) SELECT {_TRAIL.format(after='0')}"
+_SAVE_AND_TELL = f"WITH saved AS ({_update(13)}) SELECT {_TRAIL}"
 SETTLE = "settle"
 """The job that brings an order forward."""
 
@@ -75,43 +67,6 @@ class Intent:
         """The account that it trades in."""
         order = self.order
         return Account(order.account_id, order.user_id, self.broker, order.label, order.mode)
-
-
-async def add_order(conn: Connection, intent: Intent, trail: Trail) -> None:
-    """Make the order of a consumed ticket under the id drawn then, with its trail and the job that settles it.
-
-    Its notice waits a second, because the answer to the press says the same first.
-    """
-    order, spec = intent.order, intent.order.spec
-    await conn.execute(
-        f"""
-        WITH made AS (
-            INSERT INTO app.orders (id, user_id, token, account_id, client_order_id, symbol, side, quantity,
-                limit_price, tif, worst, state, place, deadline, look_at, created_at, updated_at)
-            OVERRIDING SYSTEM VALUE
-            VALUES ($1, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $28)
-        )
-        SELECT {_TRAIL.format(after="1 second")}, app.enqueue('{SETTLE}', $13, $29, '0')
-        """,  # noqa: S608 - constants of this file
-        *_trail(order, trail),
-        json.dumps({"order_id": order.id}),
-        order.user_id,
-        order.token,
-        order.account_id,
-        order.client_order_id,
-        spec.symbol,
-        spec.side,
-        spec.quantity,
-        spec.limit,
-        spec.tif,
-        order.worst,
-        order.state,
-        json.dumps(place_json(intent.place)),
-        intent.deadline,
-        intent.look_at,
-        order.created_at,
-        settle_key(order.id),
-    )
 
 
 async def get_order(conn: Connection, user_id: int, token: str) -> Order | None:
@@ -242,6 +197,11 @@ async def add_fills(conn: Connection, order: Order, fills: Sequence[Fill]) -> tu
     )
     assert row is not None
     return int(row["filled"]), row["cost"]
+
+
+def spec_of(row: Mapping[str, Any]) -> Spec:
+    """Return what a ticket or an order is about."""
+    return Spec(row["symbol"], Side(row["side"]), row["quantity"], row["limit_price"], Tif(row["tif"]))
 
 
 def settle_key(order_id: int) -> str:

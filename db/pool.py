@@ -96,12 +96,9 @@ class Database:
             raise DatabaseUnavailable(f"PostgreSQL went away: {_reason(error)}") from error
 
     @asynccontextmanager
-    async def transaction(self, first: str = "") -> AsyncIterator[Connection]:
-        """Run the block in one transaction as `pulse_service`: committed at its end, rolled back when it raises.
-
-        `first` is a statement without parameters that travels together with BEGIN.
-        """
-        async with self._begun(f"BEGIN; {first}") as connection:
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Run the block in one transaction as `pulse_service`: committed at its end, rolled back when it raises."""
+        async with self._begun("BEGIN") as connection:
             yield connection
 
     @asynccontextmanager

@@ -1,13 +1,17 @@
 """Queries on tickets, and on what a new order is judged by; they run as `pulse_service`, the owner in the WHERE."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from db.accounts import SWITCH, account_of, strictest
-from db.models import Account, Limits, Preview, PreviewState, Side, Spec, Tif, TradingState
+from db.models import Account, Limits, Preview, PreviewState, Side, Spec, TradingState
+from db.notices import place_json
+from db.orders import Intent, Trail, spec_of
 from db.pool import Connection
 
 _HISTORY = """
@@ -60,12 +64,25 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A ticket that is consumed: what its order is judged by, and the id that it is to have."""
+class Standing:
+    """What a new order is judged by, as it stood at one moment."""
 
-    order_id: int
     history: History
     limits: Limits
+    stamp: str
+    """Another one as soon as anything of this has changed."""
+    order_id: int
+    """An id that the order may have."""
+
+
+class Placing(StrEnum):
+    """What became of the wish to make a ticket's order."""
+
+    PLACED = "placed"
+    GONE = "gone"
+    """Another press was first, or the ticket's time was over."""
+    CHANGED = "changed"
+    """What the order was judged by is not true any more."""
 
 
 async def add_preview(conn: Connection, preview: Preview, now: datetime) -> None:
@@ -95,14 +112,13 @@ async def add_preview(conn: Connection, preview: Preview, now: datetime) -> None
     )
 
 
-async def get_preview(conn: Connection, user_id: int, token: str) -> tuple[Preview, Account, Limits] | None:
-    """Return a person's ticket with its account and their limits."""
+async def get_preview(conn: Connection, user_id: int, token: str) -> tuple[Preview, Account] | None:
+    """Return a person's ticket with its account."""
     row = await conn.fetchrow(
         """
         SELECT p.token, p.user_id, p.account_id, p.client_order_id, p.symbol, p.side, p.quantity, p.limit_price, p.tif,
-            p.worst, p.bid, p.ask, p.accepted, p.state, p.expires_at, a.id, a.broker, a.label, a.mode,
-            l.max_order, l.max_day, l.drift_bp, coalesce(l.collar_bp, 50) AS collar_bp
-        FROM app.previews p JOIN app.accounts a ON a.id = p.account_id LEFT JOIN app.limits l ON l.user_id = p.user_id
+            p.worst, p.bid, p.ask, p.accepted, p.state, p.expires_at, a.id, a.broker, a.label, a.mode
+        FROM app.previews p JOIN app.accounts a ON a.id = p.account_id
         WHERE p.user_id = $1 AND p.token = $2
         """,
         user_id,
@@ -123,7 +139,7 @@ async def get_preview(conn: Connection, user_id: int, token: str) -> tuple[Previ
         state=PreviewState(row["state"]),
         expires_at=row["expires_at"],
     )
-    return preview, account_of(row), _limits(row, user_id)
+    return preview, account_of(row)
 
 
 async def end_preview(conn: Connection, user_id: int, token: str, state: PreviewState) -> bool:
@@ -137,44 +153,42 @@ async def end_preview(conn: Connection, user_id: int, token: str, state: Preview
     return bool(ended)
 
 
-def gate(user_id: int) -> str:
-    """Return the statement after which no other order of the person is placed and the kill switch does not turn.
-
-    It holds until the end of the transaction.
-    """
-    return f"SELECT pg_advisory_xact_lock_shared({SWITCH}), pg_advisory_xact_lock({user_id:d})"
-
-
-async def take_preview(
-    conn: Connection, preview: Preview, account: Account, interaction_id: int, now: datetime, today: datetime
-) -> Taken | None:
-    """Consume a living ticket for one press; None for whoever comes second, by whichever way.
-
-    Behind the `gate` what it returns is true until the end of the transaction.
-    """
+async def get_standing(conn: Connection, account: Account, spec: Spec, now: datetime, today: datetime) -> Standing:
+    """Return what a new order in an account is judged by; `today` is when the New York day began."""
     query = f"""
-        WITH press AS (
-            INSERT INTO app.presses (interaction_id, user_id, token, pressed_at) VALUES ($11, $10, $12, $5)
-            ON CONFLICT (user_id, interaction_id) DO NOTHING RETURNING token
-        ), taken AS (
-            UPDATE app.previews SET state = 'consumed' FROM press
-            WHERE user_id = $10 AND previews.token = $12 AND state = 'open' AND expires_at > $5 RETURNING true
-        ), {_HISTORY}
-        SELECT {_HISTORY_COLUMNS}, nextval('app.orders_id_seq') AS order_id,
+        WITH {_HISTORY}
+        SELECT {_HISTORY_COLUMNS}, app.order_stamp($10, $1) AS stamp, nextval('app.orders_id_seq') AS order_id,
             max_order, max_day, drift_bp, coalesce(collar_bp, 50) AS collar_bp
-        FROM taken LEFT JOIN app.limits ON limits.user_id = $10
+        FROM (VALUES (1)) AS one LEFT JOIN app.limits ON limits.user_id = $10
         """  # noqa: S608 - constants of this file
-    arguments = _history_arguments(account, preview.spec, now, today)
-    row = await conn.fetchrow(query, *arguments, interaction_id, preview.token)
-    return Taken(row["order_id"], _history(row), _limits(row, preview.user_id)) if row else None
-
-
-async def get_history(conn: Connection, account: Account, spec: Spec, now: datetime, today: datetime) -> History:
-    """Return what an account's orders say about a new one; `today` is when the New York day began."""
-    query = f"WITH {_HISTORY} SELECT {_HISTORY_COLUMNS}"
     row = await conn.fetchrow(query, *_history_arguments(account, spec, now, today))
     assert row is not None
-    return _history(row)
+    return Standing(_history(row), _limits(row, account.user_id), row["stamp"], row["order_id"])
+
+
+async def place_order(conn: Connection, intent: Intent, trail: Trail, interaction_id: int, stamp: str) -> Placing:
+    """Make the order of a living ticket with all that belongs to it, in this one statement, or nothing at all.
+
+    The ticket is consumed; the same press, or another one, makes no second order of it.
+    """
+    order = intent.order
+    outcome = await conn.fetchval(
+        "SELECT app.place_order($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        order.user_id,
+        order.token,
+        interaction_id,
+        order.created_at,
+        stamp,
+        SWITCH,
+        order.id,
+        json.dumps(place_json(intent.place)),
+        intent.deadline,
+        json.dumps(trail.detail),
+        json.dumps(trail.notice.payload),
+        trail.notice.kind,
+        trail.notice.key,
+    )
+    return Placing(outcome)
 
 
 def _history_arguments(account: Account, spec: Spec, now: datetime, today: datetime) -> tuple[object, ...]:
@@ -200,8 +214,3 @@ def _history(row: Mapping[str, Any]) -> History:
 
 def _limits(row: Mapping[str, Any], user_id: int) -> Limits:
     return Limits(user_id, row["max_order"], row["max_day"], row["drift_bp"], row["collar_bp"])
-
-
-def spec_of(row: Mapping[str, Any]) -> Spec:
-    """Return what a ticket or an order is about."""
-    return Spec(row["symbol"], Side(row["side"]), row["quantity"], row["limit_price"], Tif(row["tif"]))

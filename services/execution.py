@@ -50,34 +50,35 @@ _MISCOUNTED = "The broker's count of shares does not agree with its executions."
 log = structlog.get_logger(__name__)
 
 
-async def record(conn: Connection, before: Intent | None, after: Intent, now: datetime, detail: str = "") -> Intent:
+async def record(conn: Connection, before: Intent, after: Intent, now: datetime, detail: str = "") -> Intent:
     """Write a held order, and where its person sees a change, the next version with its audit entry and notice.
 
-    All in the caller's transaction; `before` is None for a new order.
+    All in the caller's transaction.
     """
     order = after.order
-    if before:
-        seen = (before.order.state, before.order.filled), (order.state, order.filled)
-        if seen[0] == seen[1]:
-            await orders.save(conn, after)
-            return after
-        assert order.state in MOVES[before.order.state], f"{before.order.state} never becomes {order.state}"
-        order = replace(order, version=order.version + 1, updated_at=now)
-        after = replace(after, order=order)
-    facts = order_json(order)
-    corrects = before is not None and before.order.state not in OPEN
+    if (before.order.state, before.order.filled) == (order.state, order.filled):
+        await orders.save(conn, after)
+        return after
+    assert order.state in MOVES[before.order.state], f"{before.order.state} never becomes {order.state}"
+    order = replace(order, version=order.version + 1, updated_at=now)
+    after = replace(after, order=order)
+    await orders.save(conn, after, trail_of(after, now, detail, corrects=before.order.state not in OPEN))
+    return after
+
+
+def trail_of(intent: Intent, now: datetime, detail: str, *, corrects: bool = False) -> Trail:
+    """Return what a change of an order leaves behind; one that `corrects` undoes an end that its person was told."""
+    order, facts = intent.order, order_json(intent.order)
     notice = Notice(
         urgency=Urgency.P0,
         kind="order.correction" if corrects else "order",
         key=f"{order.id}:{order.state}:{order.version}",
-        place=after.place,
+        place=intent.place,
         payload=facts,
         user_id=order.user_id,
         subject=order.token,
     )
-    trail = Trail(now, facts | {"detail": detail} if detail else facts, notice)
-    await (orders.save if before else orders.add_order)(conn, after, trail)
-    return after
+    return Trail(now, facts | {"detail": detail} if detail else facts, notice)
 
 
 def order_json(order: Order) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from db import accounts as account_rows
@@ -13,7 +14,6 @@ from db import audit, orders, previews
 from db.models import (
     Account,
     Balance,
-    Limits,
     Order,
     Place,
     Position,
@@ -24,12 +24,13 @@ from db.models import (
 )
 from db.orders import SETTLE, Intent, settle_key
 from db.pool import Connection, Database, DatabaseUnavailable
+from db.previews import Placing, Standing
 from services import jobs
 from services.accounts import Accounts
 from services.brokers.base import Broker, Funds
 from services.clock import NEW_YORK
-from services.errors import DatabaseAway, OrderRefused, OutcomeUnknown, PreviewGone, UnknownOrder
-from services.execution import record
+from services.errors import DatabaseAway, OrderRefused, OutcomeUnknown, PreviewGone, UnknownOrder, UserError
+from services.execution import record, trail_of
 from services.market import Line, Market
 from services.order_states import OPEN, S, cancelling
 from services.risk import HouseRules, check, worst_price
@@ -40,6 +41,8 @@ LATE_PRESS = timedelta(seconds=10)
 SEND_WITHIN = timedelta(seconds=30)
 DISCORD_EPOCH = datetime(2015, 1, 1, tzinfo=UTC)
 TOUCHED_AT_MOST_S = 2.0
+BUSY_S = 5.0
+"""How long a press is judged anew, each time that other orders of the person come in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,13 @@ class _LookAgain(Exception):
         self.codes = tuple(codes)
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    preview: Preview
+    account: Account
+    known: tuple[Standing, Funds] | None = None
+
+
 class Orders:
     """The verbs of a person; they raise UserError in words, DatabaseAway, and FeedUnavailable without a quote."""
 
@@ -112,14 +122,13 @@ class Orders:
         self._now = now
         self.rules = rules or HouseRules()
         self._reached = crash_point
-        self._shown: dict[str, tuple[Preview, Account]] = {}
+        self._shown: dict[str, _Shown] = {}
         """Living tickets that this process has shown, so that a press need not read them again."""
 
     async def preview(self, user_id: int, spec: Spec) -> Ticket:
         """Return a ticket of a minute's life; raises OrderRefused with every guard that says no."""
         with _away():
-            account = await self._accounts.paper(user_id, self._now())
-            return await self._draft(account, spec, await self._accounts.get_limits(user_id))
+            return await self._draft(await self._accounts.paper(user_id, self._now()), spec)
 
     async def change_quantity(self, user_id: int, token: str, quantity: int) -> Ticket:
         """Replace an open ticket by one of another size; raises PreviewGone when it is not open any more."""
@@ -256,7 +265,7 @@ class Orders:
             async with self._database.acquire() as conn:
                 return await account_rows.get_trading_state(conn, user_id, "paper")
 
-    async def _ticket(self, user_id: int, token: str) -> tuple[Preview, Account, Limits]:
+    async def _ticket(self, user_id: int, token: str) -> tuple[Preview, Account]:
         async with self._database.acquire() as conn:
             found = await previews.get_preview(conn, user_id, token)
         if found is None:
@@ -267,19 +276,17 @@ class Orders:
         self,
         account: Account,
         spec: Spec,
-        limits: Limits,
         *,
         replaces: str | None = None,
         why: str | None = None,
         accepted: Sequence[str] = (),
     ) -> Ticket:
-        line, funds = await self._surroundings(account, spec)
+        line, known = await asyncio.gather(self._line(spec), self._look(account, spec))
+        standing, funds = known
         bid, ask = touch(line)
-        async with self._database.acquire() as conn:
-            history = await previews.get_history(conn, account, spec, self._now(), self._today())
-        facts = facts_of(history, funds)
-        worst = worst_price(spec, bid, ask, limits.collar_bp)
-        warnings = refuse(history, check(spec, worst, line, facts, limits, self.rules))
+        facts = facts_of(standing.history, funds)
+        worst = worst_price(spec, bid, ask, standing.limits.collar_bp)
+        warnings = refuse(standing.history, check(spec, worst, line, facts, standing.limits, self.rules))
         now = self._now()
         preview = Preview(
             token=secrets.token_urlsafe(16),
@@ -299,46 +306,47 @@ class Orders:
                 raise _Lost
             await previews.add_preview(conn, preview, now)
             await audit.add(conn, account.user_id, now, "ticket shown", shown(preview))
-        self._shown = {token: shown for token, shown in self._shown.items() if shown[0].expires_at > now}
-        self._shown[preview.token] = preview, account
-        return ticket_of(preview, account, line, facts, limits, warnings, why)
+        self._shown = {token: drawn for token, drawn in self._shown.items() if drawn.preview.expires_at > now}
+        self._shown[preview.token] = _Shown(preview, account, known)
+        return ticket_of(preview, account, line, facts, standing.limits, warnings, why)
 
     async def _fresh(self, old: Preview, account: Account, why: str, accepted: Sequence[str] = ()) -> Order | Ticket:
-        accepted = (*old.accepted, *accepted)
-        limits = await self._accounts.get_limits(old.user_id)
+        accepted = tuple(dict.fromkeys((*old.accepted, *accepted)))
         try:
-            return await self._draft(
-                account, old.spec, limits, replaces=old.token, why=why, accepted=tuple(dict.fromkeys(accepted))
-            )
+            return await self._draft(account, old.spec, replaces=old.token, why=why, accepted=accepted)
         except _Lost:
             return await self._present(old.user_id, old.token)
 
     async def _change(self, user_id: int, token: str, change: Callable[[Spec], Spec]) -> Ticket:
         with _away():
-            preview, account, limits = await self._ticket(user_id, token)
+            preview, account = await self._ticket(user_id, token)
             if preview.state is not PreviewState.OPEN:
                 raise gone(preview.state)
             try:
-                return await self._draft(account, change(preview.spec), limits, replaces=token)
+                return await self._draft(account, change(preview.spec), replaces=token)
             except _Lost:
                 raise gone((await self._ticket(user_id, token))[0].state) from None
 
-    async def _surroundings(self, account: Account, spec: Spec, *, anew: bool = False) -> tuple[Line, Funds]:
-        broker = self._brokers[account.broker]
-        board, funds = await asyncio.gather(
-            self._market.quotes((spec.symbol,), anew=anew), broker.funds(account, spec.symbol)
-        )
-        return board.lines[0], funds
+    async def _line(self, spec: Spec) -> Line:
+        return (await self._market.quotes((spec.symbol,), anew=True)).lines[0]
+
+    async def _look(self, account: Account, spec: Spec) -> tuple[Standing, Funds]:
+        async def standing() -> Standing:
+            async with self._database.acquire() as conn:
+                return await previews.get_standing(conn, account, spec, self._now(), self._today())
+
+        # the standing first: what changes between the two changes its stamp
+        return await standing(), await self._brokers[account.broker].funds(account, spec.symbol)
 
     async def _confirm(self, user_id: int, token: str, interaction_id: int, place: Place) -> Order | Ticket:
-        preview, account = self._shown.get(token) or (await self._ticket(user_id, token))[:2]
+        shown = self._shown.get(token) or _Shown(*await self._ticket(user_id, token))
+        preview, account = shown.preview, shown.account
         if preview.user_id != user_id or preview.state is not PreviewState.OPEN or preview.expires_at <= self._now():
             return await self._present(user_id, token)
-        if late := self._late(interaction_id):
-            return await self._fresh(preview, account, late)
+        if self._now() - _pressed_at(interaction_id) > LATE_PRESS:
+            return await self._fresh(preview, account, "The press reached us late, so nothing was sent.")
         try:
-            around = await self._surroundings(account, preview.spec, anew=True)
-            order = await self._place(preview, account, around, interaction_id, place)
+            order = await self._place(shown, await self._line(preview.spec), interaction_id, place)
         except _Lost:
             return await self._present(user_id, token)
         except _LookAgain as again:
@@ -346,36 +354,40 @@ class Orders:
         self._reached("order committed")
         return order
 
-    async def _place(
-        self,
-        preview: Preview,
-        account: Account,
-        around: tuple[Line, Funds],
-        interaction_id: int,
-        place: Place,
-    ) -> Order:
-        """Make the order, its audit entry, its job and its notice in the transaction that consumes the ticket."""
-        now, (line, funds) = self._now(), around
-        async with self._database.transaction(previews.gate(preview.user_id)) as conn:
-            taken = await previews.take_preview(conn, preview, account, interaction_id, now, self._today())
-            if taken is None:
+    async def _place(self, shown: _Shown, line: Line, interaction_id: int, place: Place) -> Order:
+        """Make the order, judged by what held when the ticket was shown if that has not changed, else by what does."""
+        known, begun = shown.known, time.monotonic()
+        while time.monotonic() < begun + BUSY_S:
+            judged_anew = known is None
+            standing, funds = known or await self._look(shown.account, shown.preview.spec)
+            known = None
+            try:
+                self._judge(shown.preview, line, standing, funds)
+            except (UserError, _LookAgain):
+                if judged_anew:
+                    raise
+                continue
+            now, until = self._now(), _pressed_at(interaction_id) + SEND_WITHIN
+            intent = _intent(standing.order_id, shown.preview, shown.account, place, now, until)
+            trail = trail_of(intent, now, f"interaction {interaction_id}")
+            self._reached("before an order is placed")
+            async with self._database.acquire() as conn:
+                outcome = await previews.place_order(conn, intent, trail, interaction_id, standing.stamp)
+            if outcome is Placing.PLACED:
+                return intent.order
+            if outcome is Placing.GONE:
                 raise _Lost
-            self._reached("ticket taken")
-            if moved := has_moved(preview, line, taken.limits):
-                raise _LookAgain(moved)
-            facts = facts_of(taken.history, funds)
-            warnings = refuse(taken.history, check(preview.spec, preview.worst, line, facts, taken.limits, self.rules))
-            if not {warning.code for warning in warnings} <= set(preview.accepted):
-                why = "Nothing was sent yet. Read the warnings, then press Confirm once more."
-                raise _LookAgain(why, [warning.code for warning in warnings])
-            intent = _intent(taken.order_id, preview, account, place, now, _pressed_at(interaction_id) + SEND_WITHIN)
-            await record(conn, None, intent, now, f"interaction {interaction_id}")
-            self._reached("before the commit of an order")
-        return intent.order
+        raise OrderRefused(["Your account is busy with other orders. Nothing was sent; press Confirm again."])
 
-    def _late(self, interaction_id: int) -> str | None:
-        late = self._now() - _pressed_at(interaction_id) > LATE_PRESS
-        return "The press reached us late, so nothing was sent." if late else None
+    def _judge(self, preview: Preview, line: Line, standing: Standing, funds: Funds) -> None:
+        if moved := has_moved(preview, line, standing.limits):
+            raise _LookAgain(moved)
+        objections = check(
+            preview.spec, preview.worst, line, facts_of(standing.history, funds), standing.limits, self.rules
+        )
+        codes = [warning.code for warning in refuse(standing.history, objections)]
+        if not set(codes) <= set(preview.accepted):
+            raise _LookAgain("Nothing was sent yet. Read the warnings, then press Confirm once more.", codes)
 
     async def _present(self, user_id: int, token: str) -> Order:
         """Return what a ticket has become; raises PreviewGone where that is no order."""
@@ -403,7 +415,7 @@ class Orders:
         return order
 
     async def _ended(self, user_id: int, token: str) -> PreviewState:
-        preview, _, _ = await self._ticket(user_id, token)
+        preview, _ = await self._ticket(user_id, token)
         if preview.state is PreviewState.OPEN and preview.expires_at <= self._now():
             return await self._end(user_id, token, PreviewState.EXPIRED)
         return preview.state
@@ -437,7 +449,7 @@ class Orders:
         await audit.add(conn, by, self._now(), "kill switch", {"scope": scope, "subject": subject, "state": state})
 
     def _today(self) -> datetime:
-        return datetime.combine(self._now().astimezone(NEW_YORK).date(), time(), NEW_YORK)
+        return datetime.combine(self._now().astimezone(NEW_YORK).date(), datetime.min.time(), NEW_YORK)
 
 
 def _intent(

@@ -12,13 +12,14 @@ from harness import STORIES, Scenario
 
 from db import orders as order_rows
 from db import previews
-from db.models import Limits, OrderState
+from db.models import OrderState
 from db.pool import connect
-from db.previews import Taken
+from db.previews import Placing
 from services import execution, notices
 from services.brokers.base import NewOrder
 from services.execution import Execution
 from services.order_states import Verdict, moved
+from services.orders import Orders
 
 FILLED, MARKET, IOC, CANCELLED, IN_PARTS = STORIES
 Patch = Callable[[str], contextlib.AbstractContextManager[object]]
@@ -37,23 +38,31 @@ def replacing(owner: object, name: str, value: object) -> Patch:
     return lambda _url: patch.object(owner, name, value)
 
 
-async def _whoever_comes(conn, preview, account, _interaction_id, now, today) -> Taken:
-    history = await previews.get_history(conn, account, preview.spec, now, today)
-    return Taken(await conn.fetchval("SELECT nextval('app.orders_id_seq')"), history, Limits(account.user_id))
+_PLACE = previews.place_order
+_LINE = Orders._line
+_OPEN = "UPDATE app.previews SET state = $3 WHERE user_id = $1 AND token = $2"
+
+
+async def _whoever_comes(conn, intent, trail, _interaction_id, stamp) -> Placing:
+    await conn.execute(_OPEN, intent.order.user_id, intent.order.token, "open")
+    return await _PLACE(conn, intent, trail, secrets.randbits(60), stamp)
 
 
 @contextmanager
 def _consumed_apart(url: str) -> Iterator[None]:
-    take = previews.take_preview
-
-    async def apart(_conn, *args):
+    async def consumed(self, spec):
         own = await connect(url, role="pulse_service")
         try:
-            return await take(own, *args)
+            await own.execute("UPDATE app.previews SET state = 'consumed' WHERE state = 'open'")
         finally:
             await own.close()
+        return await _LINE(self, spec)
 
-    with patch.object(previews, "take_preview", apart):
+    async def place(conn, intent, trail, interaction_id, stamp):
+        await conn.execute(_OPEN, intent.order.user_id, intent.order.token, "open")
+        return await _PLACE(conn, intent, trail, interaction_id, stamp)
+
+    with patch.object(Orders, "_line", consumed), patch.object(previews, "place_order", place):
         yield
 
 
@@ -180,8 +189,12 @@ def _faulty(*pairs: tuple[str, ...]) -> tuple[Scenario, ...]:
 
 
 MUTANTS = (
-    Mutant("any press makes an order", replacing(previews, "take_preview", _whoever_comes), _killed("order committed")),
-    Mutant("the ticket is consumed in its own transaction", _consumed_apart, _killed("before the commit of an order")),
+    Mutant(
+        "any press makes an order",
+        replacing(previews, "place_order", _whoever_comes),
+        _killed("before an order is placed"),
+    ),
+    Mutant("the ticket is consumed in its own transaction", _consumed_apart, _killed("before an order is placed")),
     Mutant("sent before it is written down", _sent_before_it_is_written, _killed("before the commit of a take")),
     Mutant("a new id for each send", _new_ids, _faulty(("invisible",), ("late",), ("after",))),
     Mutant(

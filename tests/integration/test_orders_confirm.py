@@ -204,6 +204,32 @@ async def test_guards_are_asked_again_at_the_press(floor):
     assert await floor.orders.ended(MARA, ticket.token) is PreviewState.OPEN  # a smaller size can still be chosen
 
 
+@pytest.mark.parametrize(
+    ("happens", "words"),
+    [
+        (lambda there: there.accounts.set_limits(Limits(MARA, max_order=Decimal(500))), "limit"),
+        (lambda there: there.orders.panic(MARA), "kill switch is on"),
+        (lambda there: there.orders.panic_everyone(by=1), "halted"),
+        (lambda there: _spend(there), "buying power"),
+    ],
+    ids=["limits tightened", "own kill switch", "operator's kill switch", "money spent"],
+)
+async def test_what_another_process_did_after_the_ticket_counts_at_the_press(floor, database_url, happens, words):
+    tickets = [await floor.ticket(quantity) for quantity in (240, 241)]
+    async with floor_on(database_url, clock=floor.clock) as there:
+        there.quote("SPY", "99.90", "100.00")
+        there.presses = 100  # no interaction of the first process has these ids
+        await happens(there)
+    with pytest.raises(OrderRefused, match=words):
+        await floor.confirm(tickets[0])
+    assert await floor.orders.ended(MARA, tickets[1].token) is PreviewState.OPEN
+
+
+async def _spend(there):
+    for quantity in (242, 243, 244, 245):
+        await there.buy(quantity)
+
+
 async def test_eleven_orders_a_minute_are_one_too_many(floor):
     for quantity in range(1, 11):
         await floor.buy(quantity)

@@ -29,7 +29,7 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/run.py
 
-# Ten minutes of SIGKILL at every step of the order path; `ARGS="--only pairs"` for a part.
+# Some twenty minutes of SIGKILL at every step of orders, alerts and delivery; `ARGS="--only pairs"` for a part.
 kill: $(VENV)/.dev
 	$(BIN)/python tests/kill/matrix.py $(ARGS)
 

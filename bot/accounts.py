@@ -1,10 +1,8 @@
 """What a person has and allows themself, and the switches that stop trading."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Self
 
 import discord
 
@@ -12,10 +10,10 @@ from bot import account_cards
 from bot.numbers import locale_of
 from bot.replies import Interaction, Reply, answer
 from bot.tickets import NewTicket
+from bot.verbs import VerbButton
 from bot.views import Press, Pressed
 from db.models import Limits, Side
 from services.errors import UserError
-from services.risk import HouseRules
 
 MOST_SELLS = 10
 _LOOKS = {
@@ -27,20 +25,8 @@ _LOOKS = {
 }
 
 
-class AccountButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=r"account:(?P<verb>positions|reset|stop-all|resume|resume-all):(?P<about>\d*)",
-):
+class AccountButton(VerbButton, subject="account", looks=_LOOKS, about=r"\d*"):
     """Does something to the presser's own account, or for the operator to everybody's."""
-
-    def __init__(self, verb: str, about: str = "") -> None:
-        label, style = _LOOKS[verb]
-        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"account:{verb}:{about}"))
-        self._verb, self._about = verb, about
-
-    @classmethod
-    async def from_custom_id(cls, _interaction: Pressed, _item: discord.ui.Item[Any], match: re.Match[str], /) -> Self:
-        return cls(match["verb"], match["about"])
 
     async def callback(self, interaction: Pressed) -> None:
         await answer(interaction, _PRESSES[self._verb](interaction, self._about), edit=True, private=True)
@@ -74,8 +60,8 @@ async def limits(
     interaction: Interaction, order: Decimal | None, day: Decimal | None, drift: Decimal | None, collar: Decimal | None
 ) -> Reply:
     """Return what the person allows themself, after changing what is not None; 0 takes a limit away."""
-    accounts, user = interaction.client.services.accounts, interaction.user.id
-    own = await accounts.get_limits(user)
+    services, user = interaction.client.services, interaction.user.id
+    own = await services.accounts.get_limits(user)
     if order is not None:
         own = replace(own, max_order=order or None)
     if day is not None:
@@ -85,8 +71,8 @@ async def limits(
     if collar is not None:
         own = replace(own, collar_bp=_basis_points(collar) or Limits(user).collar_bp)
     if any(option is not None for option in (order, day, drift, collar)):
-        own = await accounts.set_limits(own)
-    return Reply(*account_cards.limits(own, HouseRules(), locale_of(interaction.locale.value)), private=True)
+        own = await services.accounts.set_limits(own)
+    return Reply(*account_cards.limits(own, services.orders.rules, locale_of(interaction.locale.value)), private=True)
 
 
 async def panic(interaction: Interaction) -> Reply:

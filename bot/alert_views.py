@@ -13,6 +13,7 @@ from bot.numbers import locale_of
 from bot.places import channel_of, lacking
 from bot.replies import Interaction, Reply, answer
 from bot.tickets import OPAQUE, NewTicket
+from bot.verbs import VerbButton
 from bot.views import SYMBOL, Press, Pressed
 from db.models import Alert, AlertState, Condition, Side
 from services.errors import UserError
@@ -31,24 +32,12 @@ _LOOKS = {
 }
 
 
-class AlertButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=rf"alert:(?P<verb>snooze|rearm|sleep|wake|pause|resume|delete|list):(?P<token>(?:{OPAQUE})?)",
-):
+class AlertButton(VerbButton, subject="alert", looks=_LOOKS, about=rf"(?:{OPAQUE})?"):
     """Changes an alert of the presser: `snooze` and `rearm` under one that went off, the others in the list."""
-
-    def __init__(self, verb: str, token: str = "") -> None:
-        label, style = _LOOKS[verb]
-        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"alert:{verb}:{token}"))
-        self._verb, self._token = verb, token
-
-    @classmethod
-    async def from_custom_id(cls, _interaction: Pressed, _item: discord.ui.Item[Any], match: re.Match[str], /) -> Self:
-        return cls(match["verb"], match["token"])
 
     async def callback(self, interaction: Pressed) -> None:
         in_list = self._verb not in {"snooze", "rearm"}
-        await answer(interaction, _PRESSES[self._verb](interaction, self._token), edit=in_list, private=True)
+        await answer(interaction, _PRESSES[self._verb](interaction, self._about), edit=in_list, private=True)
 
 
 class ChooseAlert(discord.ui.DynamicItem[discord.ui.Select[Any]], template="alerts:choose"):

@@ -68,7 +68,8 @@ async def _connected(client: PulseBot, api_url: str, token: str, stop: asyncio.E
 
 async def _run(client: PulseBot, api_url: str, token: str) -> None:
     await find_gateway(api_url)
-    delivery = Delivery(client, Outbox(client.services.database), RENDER)
+    services = client.services
+    delivery = Delivery(client, Outbox(services.database), RENDER, services.health, services.settings.share_of_shards)
     await client.login(token)
     async with delivery.running():
         await client.connect()

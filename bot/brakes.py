@@ -25,10 +25,11 @@ log = structlog.get_logger(__name__)
 
 
 class Brakes:
-    """Counts the refused requests of one client, and paces its notices."""
+    """Counts the refused requests of one client, and paces its notices to its share of what all bots may send."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, share: float = 1.0) -> None:
         self._clock = clock
+        self._share = share
         self._refused: deque[float] = deque()
         self._next: dict[Urgency, float] = {}
         self._openings: dict[int, float] = {}
@@ -52,17 +53,29 @@ class Brakes:
 
     def allow(self, urgency: Urgency) -> bool:
         """Tell whether notices of a class may go out."""
-        since = self._clock() - WINDOW_S
-        while self._refused and self._refused[0] < since:
-            self._refused.popleft()
-        return not self.locked_out and len(self._refused) < MOST_REFUSED.get(urgency, len(self._refused) + 1)
+        refused = self._refused_lately()
+        return not self.locked_out and refused < MOST_REFUSED.get(urgency, refused + 1)
+
+    @property
+    def trouble(self) -> str | None:
+        """What stops us, with the cure, for `/status`; None while nothing does."""
+        if self.locked_out:
+            return (
+                "stopped: Discord refuses our token. Reset it in the developer portal (your application → Bot → "
+                "Reset Token), set DISCORD_TOKEN to the new one and restart"
+            )
+        refused = self._refused_lately()
+        if refused < MOST_REFUSED[Urgency.P2]:
+            return None
+        waiting = "alerts and boards wait" if refused >= MOST_REFUSED[Urgency.P1] else "boards wait"
+        return f"{waiting}: Discord refused {refused:,} of our requests within ten minutes; the log names them"
 
     async def pace(self, urgency: Urgency) -> None:
         """Wait for the next turn of a class; the answers to interactions, outside of Discord's limit, need none."""
         now = self._clock()
         turn = max(self._next.get(urgency, 0.0) - AHEAD_S, now)
         for later in (other for other in Urgency if other >= urgency):
-            self._next[later] = max(self._next.get(later, 0.0), now) + 1 / PER_SECOND[later]
+            self._next[later] = max(self._next.get(later, 0.0), now) + 1 / (PER_SECOND[later] * self._share)
         await asyncio.sleep(turn - now)
 
     def seconds_to_opening(self, urgency: Urgency, user_id: int) -> float:
@@ -71,11 +84,17 @@ class Brakes:
         if urgency is Urgency.P0:
             return 0.0
         if user_id not in self._openings:
-            self._openings[user_id] = self._next_opening = max(self._next_opening + OPENING_EVERY_S, now)
+            self._openings[user_id] = self._next_opening = max(self._next_opening + OPENING_EVERY_S / self._share, now)
         if self._openings[user_id] > now:
             return self._openings[user_id] - now
         del self._openings[user_id]
         return 0.0
+
+    def _refused_lately(self) -> int:
+        since = self._clock() - WINDOW_S
+        while self._refused and self._refused[0] < since:
+            self._refused.popleft()
+        return len(self._refused)
 
     async def _ended(
         self, _session: aiohttp.ClientSession, _context: SimpleNamespace, ended: aiohttp.TraceRequestEndParams

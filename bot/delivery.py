@@ -21,6 +21,7 @@ from bot.brakes import LOOK_AGAIN_S, Brakes
 from bot.numbers import count, locale_of
 from bot.replies import UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK, Reply, files_of
 from db.models import Notice, NoticeState, TakenNotice, Urgency
+from services.health import Health
 from services.notices import LONGEST_SLEEP_S, Outbox, Parcel
 
 Render = Callable[[Notice, Locale], Reply]
@@ -108,11 +109,20 @@ def ways(taken: TakenNotice, now: datetime) -> list[Way]:
 class Delivery:
     """Delivers with one client while it is logged in."""
 
-    def __init__(self, client: discord.Client, outbox: Outbox, render: Mapping[str, Render]) -> None:
+    def __init__(
+        self,
+        client: discord.Client,
+        outbox: Outbox,
+        render: Mapping[str, Render],
+        health: Health | None = None,
+        share: float = 1.0,
+    ) -> None:
+        """Deliver `share` of what all bots together may send, and tell `health` how it goes."""
         self._client = client
         self._outbox = outbox
-        self._render = {"channel.closed": channel_closed, **render}
-        self._brakes = Brakes()
+        self._render = render
+        self._health = health or Health()
+        self._brakes = Brakes(share=share)
         self._direct: dict[int, int] = {}
         self._opening: dict[int, asyncio.Task[int]] = {}
         self._refusing: set[int] = set()
@@ -129,6 +139,7 @@ class Delivery:
                 for lane in lanes:
                     lane.cancel()
                 await asyncio.wait(lanes)
+                self._health.report("delivery", ok=False, detail="waits for the connection to Discord")
 
     async def _lane(self, urgency: Urgency) -> None:
         woken, most = self._outbox.woken[urgency], IN_FLIGHT[urgency]
@@ -156,6 +167,8 @@ class Delivery:
                     task.cancel()
 
     async def _take(self, urgency: Urgency, room: int) -> tuple[list[Parcel], float]:
+        trouble = self._brakes.trouble
+        self._health.report("delivery", ok=trouble is None, detail=trouble or "working")
         if not self._brakes.allow(urgency):
             return [], LOOK_AGAIN_S
         if room <= 0:
@@ -308,24 +321,6 @@ def digest(replies: list[Reply], total: int, locale: Locale) -> Reply:
         lines.append(f"… and {count(total - len(lines), locale)} more. `/alerts` lists them all.")
     embed = discord.Embed(description="\n".join(lines), colour=discord.Colour.blurple())
     return Reply(f"🔔 {count(total, locale)} alerts fired at once", embed)
-
-
-def channel_closed(notice: Notice, _locale: Locale) -> Reply:
-    """Return what the owner is told when a channel takes nothing any more."""
-    channel, reason = f"<#{notice.payload['channel_id']}>", notice.payload["reason"]
-    if reason == "deleted":
-        return Reply(
-            f"📭 {channel} was deleted, so what you had set up there comes to you here. Set it up anew elsewhere."
-        )
-    if reason == "missing permission":
-        reason = (
-            "either a permission is missing there (View Channel, Send Messages, Embed Links, Attach Files), "
-            "or I was given a time-out in that server"
-        )
-    return Reply(
-        f"📭 I cannot write to {channel} any more: {reason}. What you had set up there comes to you here; "
-        "when it is mended, set it up again and I go back to it."
-    )
 
 
 def pause(tries: int) -> float:

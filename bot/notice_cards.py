@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 
-import discord
 from babel import Locale
 
 from bot import alert_cards, alert_views, board_cards, tickets
-from bot.embeds import AMBER
 from bot.replies import Reply
 from db.models import Notice
 from services.execution import order_of
@@ -45,15 +43,22 @@ def _closing(notice: Notice, locale: Locale) -> Reply:
     return Reply(*board_cards.closing(notice.payload, locale))
 
 
-def _channel_closed(notice: Notice, _locale: Locale) -> Reply:
-    channel, reason = notice.payload["channel_id"], notice.payload["reason"]
-    text = (
-        f"Discord says: {reason}. I lack a permission there (View Channel, Send Messages, Embed Links), "
-        "or the channel is gone. Put that right, then set the alert or board up again. Nothing more is sent there."
+def channel_closed(notice: Notice, _locale: Locale) -> Reply:
+    """Return what the owner is told when a channel takes nothing any more."""
+    channel, reason = f"<#{notice.payload['channel_id']}>", notice.payload["reason"]
+    if reason == "deleted":
+        words = f"{channel} was deleted, so what you had set up there comes to you here. Set it up anew elsewhere."
+        return Reply(f"📭 {words}", private=True)
+    if reason == "missing permission":
+        reason = (
+            "either a permission is missing there (View Channel, Send Messages, Embed Links, Attach Files), "
+            "or I was given a time-out in that server"
+        )
+    words = (
+        f"I cannot write to {channel} any more: {reason}. What you had set up there comes to you here; "
+        "when it is mended, set it up again and I go back to it."
     )
-    return Reply(
-        f"🔕 I can no longer write in <#{channel}>", discord.Embed(colour=AMBER, description=text), private=True
-    )
+    return Reply(f"📭 {words}", private=True)
 
 
 RENDER: dict[str, Render] = {
@@ -63,5 +68,5 @@ RENDER: dict[str, Render] = {
     "alert": _alert,
     "board.open": _opening,
     "board.close": _closing,
-    "channel.closed": _channel_closed,
+    "channel.closed": channel_closed,
 }

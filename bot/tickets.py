@@ -19,6 +19,7 @@ from bot.forms import Field
 from bot.numbers import locale_of
 from bot.places import answer_of
 from bot.replies import Interaction, Reply, answer
+from bot.verbs import VerbButton
 from bot.views import SYMBOL, Press, Pressed
 from db.models import Order, PreviewState, Side, Spec, Tif
 from services.errors import DatabaseAway, UserError
@@ -38,23 +39,11 @@ _LOOKS = {
 log = structlog.get_logger(__name__)
 
 
-class TicketButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=rf"ticket:(?P<verb>confirm|size|price|away):(?P<token>{OPAQUE})",
-):
+class TicketButton(VerbButton, subject="ticket", looks=_LOOKS, about=OPAQUE):
     """Does something to a ticket; whose it is, the database knows."""
 
-    def __init__(self, verb: str, token: str) -> None:
-        label, style = _LOOKS[verb]
-        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"ticket:{verb}:{token}"))
-        self._verb, self._token = verb, token
-
-    @classmethod
-    async def from_custom_id(cls, _interaction: Pressed, _item: discord.ui.Item[Any], match: re.Match[str], /) -> Self:
-        return cls(match["verb"], match["token"])
-
     async def callback(self, interaction: Pressed) -> None:
-        work = _PRESSES[self._verb](interaction, self._token)
+        work = _PRESSES[self._verb](interaction, self._about)
         quick = self._verb in {"size", "price"}
         await answer(interaction, work, edit=not quick, private=True, quick=quick)
 

@@ -20,6 +20,7 @@ from standin import Client, connected, pointed_at, standin
 from bot import delivery as module
 from bot.brakes import Brakes
 from bot.delivery import Delivery
+from bot.notice_cards import channel_closed
 from bot.replies import Reply
 from db import notices as stored
 from db.embedded import embedded
@@ -42,7 +43,7 @@ def broken(_notice, _locale):
     raise KeyError("payload of another version")
 
 
-RENDER = {"order": plain, "alert": plain, "board": plain, "broken": broken}
+RENDER = {"channel.closed": channel_closed, "order": plain, "alert": plain, "board": plain, "broken": broken}
 
 
 @pytest.fixture(scope="module")
@@ -399,37 +400,19 @@ async def test_deliveries_are_known_by_key(world, database):
     assert datetime.now(UTC) - delivered_at < timedelta(seconds=30)
 
 
-# A nursery of bots: it imports once, then forks one for each line that it reads, which is killed by itself at the
-# point that the line names, or by the test.
+# A nursery of bots: it imports once, then forks one for each line that it reads, which the test kills.
 NURSERY = """
-import asyncio, os, signal, sys
+import asyncio, os, sys
 from datetime import timedelta
 import discord
 from discord.http import Route
 from bot.delivery import Delivery
 from bot.replies import Reply
-from db.pool import Database, connect
+from db.pool import Database
 from services import notices
 from services.notices import Outbox
 
 notices.LEASE, notices.RENEW_S = timedelta(seconds=0.4), 0.1
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-class Mortal(Outbox):
-    async def take(self, *arguments):
-        taken = await super().take(*arguments)
-        if point == "taken" and taken[0]:
-            die()
-        return taken
-
-    async def settle(self, *arguments, **options):
-        if point == "sent":
-            die()
-        await super().settle(*arguments, **options)
-        if point == "stored":
-            die()
 
 def plain(notice, _locale):
     return Reply(notice.payload["text"])
@@ -437,14 +420,13 @@ def plain(notice, _locale):
 async def main():
     Route.BASE = sys.argv[2] + "/api/v10"
     async with discord.Client(intents=discord.Intents.none()) as client:
-        delivery = Delivery(client, Mortal(await Database.open(sys.argv[1])), dict.fromkeys(("order", "alert"), plain))
+        delivery = Delivery(client, Outbox(await Database.open(sys.argv[1])), dict.fromkeys(("order", "alert"), plain))
         await client.login("sandbox-token")
         async with delivery.running():
             print("born", flush=True)
             await asyncio.sleep(3600)
 
-for line in sys.stdin:
-    point = line.strip()
+for _ in sys.stdin:
     may_begin, begin = os.pipe()
     pid = os.fork()
     if not pid:
@@ -472,8 +454,8 @@ async def nursery(world, server):
         stdout=subprocess.PIPE,
     )
 
-    async def bear(point):
-        process.stdin.write(f"{point}\n".encode())
+    async def bear():
+        process.stdin.write(b"\n")
         return int(await process.stdout.readline())
 
     async def line():
@@ -487,46 +469,6 @@ async def nursery(world, server):
         await process.wait()
 
 
-@pytest.mark.parametrize("point", ["taken", "sent", "stored"])
-async def test_a_bot_killed_at_any_step_of_a_delivery_neither_loses_nor_doubles(world, server, database, point):
-    world.rate_limits = False
-    mara, expected = person(world), []
-    channels = ("trading-floor", "gamma-levels", "alerts-feed")
-    async with nursery(world, server) as (bear, line):
-        for n in range(10):
-            expected.append(f"n{n}")
-            await write(database, notice(f"n{n}", place=at(world, channels[n % 3]), private=False))
-            state = f"version {n}"
-            await write(
-                database,
-                notice(state, urgency=P0, kind="order", subject="one order", user_id=mara, place=Place(dm=True)),
-            )
-            await bear(point)
-            while await line() != "died":
-                pass
-    async with bot(world, database):
-        await settled(database)
-    assert sorted(text for channel in channels for text in read(world, channel)) == sorted(expected)
-    assert read(world, "dm") == ["version 9"]
-
-
-async def test_news_sent_but_not_stored_are_overtaken_in_the_same_message(world, server, database):
-    def order(key):
-        return notice(key, urgency=P0, kind="order", subject="o", user_id=person(world), place=Place(dm=True))
-
-    await write(database, order("working"))
-    async with nursery(world, server) as (bear, line):
-        await bear("sent")
-        while await line() != "died":
-            pass
-    assert read(world, "dm") == ["working"]
-    assert await states(database) == {"working": "waiting"}
-    await write(database, order("filled"))
-    async with bot(world, database):
-        assert await settled(database) == {"working": "merged", "filled": "sent"}
-    assert read(world, "dm") == ["filled"]
-
-
 async def test_bots_killed_at_random_moments_neither_lose_nor_double(world, server, database):
     world.rate_limits = False
     mara, written, rounds = person(world), [], 20
@@ -534,7 +476,7 @@ async def test_bots_killed_at_random_moments_neither_lose_nor_double(world, serv
     channels = [("trading-floor", "Mara"), ("gamma-levels", "Mara"), ("alerts-feed", "Mara")]
     async with nursery(world, server) as (bear, line):
         for n in range(rounds):
-            pid = await bear("never")
+            pid = await bear()
             assert await line() == "born"
             for k in range(2):
                 channel, user = [*people, *channels][(2 * n + k) % 5]
@@ -624,6 +566,32 @@ def test_the_brakes_stop_what_matters_less_first():
     assert brakes.allow(P0)
     brakes.count(401, "/api/v10/channels/1/messages")
     assert not brakes.allow(P0)
+
+
+def test_what_the_brakes_hold_back_is_said():
+    brakes = Brakes(lambda: 0.0)
+    assert brakes.trouble is None
+    for refused, words in ((1000, "boards wait: Discord refused 1,000 "), (3000, "alerts and boards wait: ")):
+        while len(brakes._refused) < refused:
+            brakes.count(403, "/api/v10/channels/1/messages")
+        assert brakes.trouble.startswith(words)
+    brakes.count(401, "/api/v10/channels/1/messages")
+    assert "DISCORD_TOKEN" in brakes.trouble
+
+
+async def test_a_bot_of_some_shards_keeps_to_its_share_of_the_pace(monkeypatch):
+    waited = []
+
+    async def wait(seconds):
+        waited.append(seconds)
+
+    monkeypatch.setattr("bot.brakes.asyncio.sleep", wait)
+    for share in (1.0, 0.25):
+        brakes = Brakes(lambda: 0.0, share)
+        for _ in range(101):
+            await brakes.pace(P1)
+    assert waited[100] == pytest.approx(100 / 25 - 0.2)
+    assert waited[201] == pytest.approx(400 / 25 - 0.2)
 
 
 def test_pauses_between_tries_grow_to_a_minute():

@@ -372,6 +372,17 @@ WITHOUT_DATABASE = [
 ]
 
 
+async def test_the_operator_sets_the_most_that_one_order_may_cost(tmp_path):
+    async with sandbox_running() as world:
+        environment = {**world.environment(), "MOST_ORDER_VALUE": "1000"}
+        async with product_running(environment, tmp_path, take_port()) as product:
+            await until(lambda: world.discord.gateway.reachable and len(product.services.market.directory))
+            mara = world.discord.person("Mara")
+            refused = await mara.command("buy", symbol="SPY", quantity=5).message()
+            assert "more than the house's limit for one order: $1,000.00." in refused["content"]
+            assert "$1,000.00" in str((await mara.command("limits").message())["embeds"])
+
+
 async def test_without_a_database_every_command_says_so(tmp_path):
     nowhere = {"DATABASE_URL": f"postgresql://pulse:pulse@127.0.0.1:{take_port()}/pulse"}
     async with sandbox_running() as world, product_running(world.environment() | nowhere, tmp_path, take_port()):

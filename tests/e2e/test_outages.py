@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from running import product_running, sandbox_running, take_port, until
 
+from db.models import Notice, Place, Urgency
+from services import notices
+
 
 async def quote_again(sandbox, person, within_s: float = 15.0):
     """The first answer after the bot is back."""
@@ -94,6 +97,30 @@ async def test_without_a_database_the_bot_answers_and_says_what_is_missing(tmp_p
             assert ready.status_code == 503
             assert ready.json()["parts"]["database"] == {"ok": False, "detail": "cannot be reached, trying again"}
             assert (await sandbox.http.get(f"http://127.0.0.1:{port}/livez")).json()["alive"]
+
+
+async def test_a_token_that_is_refused_while_we_run_is_told_with_the_cure(tmp_path):
+    async with sandbox_running() as sandbox, product_running(sandbox.environment(), tmp_path, take_port()) as product:
+        parts, mara = product.services.health.parts, sandbox.discord.person("Mara")
+        await until(lambda: (part := parts.get("delivery")) and part.ok)
+        await until(lambda: sandbox.discord.gateway.reachable)
+        sandbox.discord.token = "reset in the developer portal"
+        told = {"channel_id": "1", "reason": "deleted"}
+        notice = Notice(
+            urgency=Urgency.P0, kind="channel.closed", key="1", place=Place(dm=True), payload=told, user_id=mara.id
+        )
+        async with product.services.database.transaction() as conn:
+            await notices.write(conn, notice)
+        await until(lambda: not parts["delivery"].ok)
+        (shown,) = [
+            field
+            for field in (await mara.command("status").message())["embeds"][0]["fields"]
+            if field["name"] == "🔴 Delivery"
+        ]
+        assert shown["value"].startswith("stopped: Discord refuses our token. Reset it in the developer portal")
+        ready = await sandbox.http.get(f"{product.web_url}/readyz")
+        assert ready.status_code == 503
+        assert "DISCORD_TOKEN" in ready.json()["parts"]["delivery"]["detail"]
 
 
 async def test_a_gateway_that_keeps_closing_is_not_stormed(tmp_path):

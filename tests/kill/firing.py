@@ -35,11 +35,14 @@ class Story:
     moves: tuple[float, ...]
     unseen: bool = False
     """What is left of the moves when the watch is dead happens before anybody watches again."""
+    silence: bool = False
+    """Before the first move the stream falls silent, until people are told that nothing can fire."""
 
 
 STORIES = (
     Story("up, down, up", (UP, DOWN, UP)),
     Story("down, up, down", (DOWN, UP, DOWN), unseen=True),
+    Story("silence, then up, down, up", (UP, DOWN, UP), unseen=True, silence=True),
 )
 ALERTS = (
     (0.5, Condition.ABOVE, False),
@@ -60,6 +63,7 @@ class Firings(Told):
     def __init__(self, *where) -> None:
         super().__init__(*where)
         watch.WRITE_EVERY_S = watch.LOCK_EVERY_S = 0.05
+        watch.SILENT_S, watch.LONGEST_PAUSE_S = 0.4, 0.2
 
     async def play(self, scenario: Scenario) -> bool:
         async with AsyncExitStack() as stack:
@@ -89,6 +93,10 @@ class Firings(Told):
             await victim.until(lambda: _known(stage.database, BEFORE), self.patience_s)
             alerts += [await _alert(stage, world, number) for number in range(BEFORE, len(ALERTS))]
             await victim.until(lambda: _known(stage.database, len(ALERTS)), self.patience_s)
+            if scenario.story.silence:
+                await stage.fault(kind="silent")
+                await victim.until(lambda: _paused(stage.database), self.patience_s)
+                await stage.heal()
             moves = list(scenario.story.moves)
             while moves and (victim.alive or scenario.story.unseen):
                 await _move(stage, moves.pop(0))
@@ -122,6 +130,11 @@ async def _move(stage: Stage, percent: float) -> None:
 async def _known(database: Database, count: int) -> bool:
     async with database.acquire() as conn:
         return await conn.fetchval("SELECT count(*) FROM app.alerts WHERE known") == count
+
+
+async def _paused(database: Database) -> bool:
+    async with database.acquire() as conn:
+        return bool(await conn.fetchval("SELECT paused FROM app.alert_watch"))
 
 
 async def _told(database: Database, count: int) -> None:

@@ -24,7 +24,7 @@ from services.notices import Outbox
 from services.watch import Watch
 
 TWO_CHANNELS, DIRECT, ORDER, BOARD, DIGEST, REFUSED, DELETED = delivering.STORIES
-WATCHED, UNSEEN = firing.STORIES
+WATCHED, UNSEEN, _SILENT = firing.STORIES
 TAKEN = "after the commit of Outbox._take: notices"
 ANSWERED = "when a POST is answered"
 SETTLED = "after the commit of Outbox._write: notices"

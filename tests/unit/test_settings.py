@@ -87,3 +87,10 @@ def test_the_readme_and_the_example_name_every_setting():
     root = Path(__file__).parents[2]
     for text in ((root / "README.md").read_text(), (root / ".env.example").read_text()):
         assert [name.upper() for name in Settings.model_fields if name.upper() not in text] == []
+
+
+def test_a_process_has_its_share_of_the_shards(monkeypatch):
+    assert Settings().share_of_shards == 1
+    monkeypatch.setenv("SHARD_IDS", "0,1")
+    monkeypatch.setenv("SHARD_COUNT", "8")
+    assert Settings().share_of_shards == 0.25

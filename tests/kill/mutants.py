@@ -192,7 +192,7 @@ MUTANTS = (
     Mutant(
         "any press makes an order",
         replacing(previews, "place_order", _whoever_comes),
-        _killed("before an order is placed"),
+        _killed("before an order is placed") * 8,  # two presses must meet
     ),
     Mutant("the ticket is consumed in its own transaction", _consumed_apart, _killed("before an order is placed")),
     Mutant("sent before it is written down", _sent_before_it_is_written, _killed("before the commit of a take")),

@@ -1,7 +1,7 @@
 FROM python:3.13-slim
 WORKDIR /app
 ENV PYTHONUNBUFFERED=1 PULSE_HOME=/data
-RUN mkdir /data && chown nobody /data
+RUN mkdir -p /data/storage && chown -R nobody /data
 COPY requirements.txt pyproject.toml README.md pulse.py ./
 RUN pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements.txt
 COPY bot bot

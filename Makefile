@@ -34,7 +34,7 @@ kill: $(VENV)/.dev
 	$(BIN)/python tests/kill/matrix.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) .pulse build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .artifacts tests/e2e/clients/node_modules
+	rm -rf $(VENV) .pulse build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .artifacts tests/e2e/clients/node_modules tests/e2e/clients/prism/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None, *, env_file: str | None = ".env") ->
 
 
 def _parser() -> argparse.ArgumentParser:
-    from services import gamma_cli, jobs_cli
+    from services import gamma_cli, jobs_cli, plan_cli
 
     parser = argparse.ArgumentParser(
         prog="pulse", description="A self-hosted trading assistant for Discord communities."
@@ -58,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     jobs = commands.add_parser("jobs", help="work that was given up, and its replay")
     jobs_cli.add_arguments(jobs)
     jobs.set_defaults(command=_jobs)
+    plan = commands.add_parser("plan", help="which plan a person has, or give them another one")
+    plan_cli.add_arguments(plan)
+    plan.set_defaults(command=_plan)
     gamma = commands.add_parser("gamma", help="gamma levels of a symbol or of a recorded chain")
     gamma_cli.add_arguments(gamma)
     gamma.set_defaults(command=_gamma)
@@ -119,6 +122,19 @@ def _jobs(arguments: argparse.Namespace) -> int:
     async def run() -> str:
         async with open_database(_settings(arguments)) as database:
             return await jobs_cli.run(arguments, database)
+
+    print(asyncio.run(run()))
+    return 0
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from services import plan_cli
+    from services.wiring import open_database
+
+    async def run() -> str:
+        settings = _settings(arguments)
+        async with open_database(settings) as database:
+            return await plan_cli.run(arguments, database, settings.default_plan)
 
     print(asyncio.run(run()))
     return 0

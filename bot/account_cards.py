@@ -10,7 +10,8 @@ from bot.embeds import AMBER, GREEN, GREY, RED
 from bot.numbers import moment
 from bot.order_cards import BLUE, MODE_WORDS, MODES, account_name
 from db.models import Account, Balance, Limits, TradingState
-from services.orders import Holding, Panic, Portfolio
+from services.kill_switch import Panic
+from services.portfolios import Holding, Portfolio
 from services.risk import HouseRules
 
 SWITCH = {

@@ -7,7 +7,7 @@ from decimal import Decimal
 import discord
 
 from bot import account_cards
-from bot.numbers import locale_of
+from bot.numbers import locale_for
 from bot.replies import Interaction, Reply, answer
 from bot.tickets import NewTicket
 from bot.verbs import VerbButton
@@ -34,8 +34,8 @@ class AccountButton(VerbButton, subject="account", looks=_LOOKS, about=r"\d*"):
 
 async def positions(interaction: Interaction, _about: str = "") -> Reply:
     """Return what the person holds, with a way to sell each."""
-    portfolio = await interaction.client.services.orders.positions(interaction.user.id)
-    headline, embed = account_cards.positions(portfolio, locale_of(interaction.locale.value))
+    portfolio = await interaction.client.services.portfolios.of(interaction.user.id)
+    headline, embed = account_cards.positions(portfolio, locale_for(interaction))
     view = discord.ui.View(timeout=None)
     for held in portfolio.holdings[:MOST_SELLS]:
         view.add_item(NewTicket(Side.SELL, held.position.symbol))
@@ -45,14 +45,14 @@ async def positions(interaction: Interaction, _about: str = "") -> Reply:
 
 async def balance(interaction: Interaction) -> Reply:
     """Return the money of the person's account."""
-    account, money = await interaction.client.services.orders.balance(interaction.user.id)
-    return Reply(*account_cards.balance(account, money, locale_of(interaction.locale.value)), private=True)
+    account, money = await interaction.client.services.portfolios.balance(interaction.user.id)
+    return Reply(*account_cards.balance(account, money, locale_for(interaction)), private=True)
 
 
 async def ask_reset(interaction: Interaction) -> Reply:
     """Return the question whether the paper account shall start anew."""
-    account, money = await interaction.client.services.orders.balance(interaction.user.id)
-    headline, embed = account_cards.ask_reset(account, money, locale_of(interaction.locale.value))
+    account, money = await interaction.client.services.portfolios.balance(interaction.user.id)
+    headline, embed = account_cards.ask_reset(account, money, locale_for(interaction))
     return Reply(headline, embed, _view("reset", str(account.id)), private=True)
 
 
@@ -72,12 +72,12 @@ async def limits(
         own = replace(own, collar_bp=_basis_points(collar) or Limits(user).collar_bp)
     if any(option is not None for option in (order, day, drift, collar)):
         own = await services.accounts.set_limits(own)
-    return Reply(*account_cards.limits(own, services.orders.rules, locale_of(interaction.locale.value)), private=True)
+    return Reply(*account_cards.limits(own, services.orders.rules, locale_for(interaction)), private=True)
 
 
 async def panic(interaction: Interaction) -> Reply:
     """Stop new entries of the person and cancel what is open."""
-    done = await interaction.client.services.orders.panic(interaction.user.id)
+    done = await interaction.client.services.kill_switch.panic(interaction.user.id)
     headline, embed = account_cards.panic(done, everybody=False)
     return Reply(headline, embed, _view("resume"), private=True)
 
@@ -90,29 +90,29 @@ async def ask_panic_everybody(interaction: Interaction) -> Reply:
 
 
 async def _reset(interaction: Interaction, about: str) -> Reply:
-    orders = interaction.client.services.orders
-    await orders.reset_paper(interaction.user.id, int(about))
-    account, money = await orders.balance(interaction.user.id)
-    return Reply(*account_cards.was_reset(account, money, locale_of(interaction.locale.value)), private=True)
+    portfolios = interaction.client.services.portfolios
+    await portfolios.reset_paper(interaction.user.id, int(about))
+    account, money = await portfolios.balance(interaction.user.id)
+    return Reply(*account_cards.was_reset(account, money, locale_for(interaction)), private=True)
 
 
 async def _stop_all(interaction: Interaction, _about: str) -> Reply:
     _for_the_operator(interaction)
-    done = await interaction.client.services.orders.panic_everyone(interaction.user.id)
+    done = await interaction.client.services.kill_switch.panic_everyone(interaction.user.id)
     headline, embed = account_cards.panic(done, everybody=True)
     return Reply(headline, embed, _view("resume-all"), private=True)
 
 
 async def _resume(interaction: Interaction, _about: str) -> Reply:
-    orders = interaction.client.services.orders
-    return Reply(*account_cards.resumed(await orders.resume(interaction.user.id)), private=True)
+    switch = interaction.client.services.kill_switch
+    return Reply(*account_cards.resumed(await switch.resume(interaction.user.id)), private=True)
 
 
 async def _resume_all(interaction: Interaction, _about: str) -> Reply:
     _for_the_operator(interaction)
-    orders = interaction.client.services.orders
-    await orders.resume_everyone(interaction.user.id)
-    return Reply(*account_cards.resumed(await orders.trading_state(interaction.user.id)), private=True)
+    switch = interaction.client.services.kill_switch
+    await switch.resume_everyone(interaction.user.id)
+    return Reply(*account_cards.resumed(await switch.state(interaction.user.id)), private=True)
 
 
 def _for_the_operator(interaction: Interaction) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import discord
 
 from bot import alert_cards, views
-from bot.numbers import locale_of
+from bot.numbers import locale_for
 from bot.places import channel_of, lacking
 from bot.replies import Interaction, Reply, answer
 from bot.tickets import OPAQUE, NewTicket
@@ -83,7 +83,7 @@ async def add(
         interaction.user.id, symbol, condition, level, place, always=always
     )
     where = "told by direct message" if dm else f"told in <#{interaction.channel_id}>"
-    headline, embed = alert_cards.added(made, where, locale_of(interaction.locale.value))
+    headline, embed = alert_cards.added(made, where, locale_for(interaction))
     return Reply(headline, embed, _view(AlertButton("list")), private=True)
 
 
@@ -91,7 +91,7 @@ async def listed(interaction: Interaction, _token: str = "") -> Reply:
     """Return the person's alerts, with a way to open each."""
     alerts = interaction.client.services.alerts
     found = await alerts.list(interaction.user.id)
-    locale = locale_of(interaction.locale.value)
+    locale = locale_for(interaction)
     sleeping = {alert.token: until for alert in found.alerts if (until := alerts.snoozed_until(alert))}
     shown = found.alerts[:MOST_LISTED]
     headline, embed = alert_cards.listed(shown, found.paused, sleeping, locale)
@@ -112,7 +112,7 @@ def under_fired(token: str, symbol: str, *, again: bool) -> discord.ui.View:
 async def _opened(interaction: Interaction, token: str) -> Reply:
     alerts = interaction.client.services.alerts
     log, found = await alerts.log(interaction.user.id, token), await alerts.list(interaction.user.id)
-    alert, locale = log.alert, locale_of(interaction.locale.value)
+    alert, locale = log.alert, locale_for(interaction)
     headline, embed = alert_cards.detail(log, found.paused, alerts.snoozed_until(alert), locale)
     if alert.state is AlertState.ACTIVE:
         verbs = ["sleep", "pause"]
@@ -168,7 +168,7 @@ async def _quoted(interaction: Interaction, symbol: str) -> Reply:
 
 
 def _note(light: str, words: str, alert: Alert, interaction: Interaction) -> Reply:
-    shown = alert_cards.brief(alert, locale_of(interaction.locale.value))
+    shown = alert_cards.brief(alert, locale_for(interaction))
     return Reply(f"{light} **{shown}** {words}", private=True)
 
 

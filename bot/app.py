@@ -36,7 +36,9 @@ async def serve(services: Services, stop: asyncio.Event) -> None:
     attempt = 0
     while not stop.is_set():
         started = asyncio.get_running_loop().time()
-        client = PulseBot(services, Tree, commands.ALL, commands.BUTTONS, unclaimed, first_time, commands.FORMS)
+        client = PulseBot(
+            services, Tree, commands.ALL, commands.BUTTONS, unclaimed, first_time, commands.FORMS, commands.SCENES
+        )
         await _connected(client, api_url, settings.discord_token.get_secret_value(), stop)
         attempt = 0 if asyncio.get_running_loop().time() - started > STEADY_S else attempt + 1
         with suppress(TimeoutError):

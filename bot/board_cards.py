@@ -24,46 +24,48 @@ def opening(payload: Mapping[str, Any], locale: Locale) -> tuple[str, discord.Em
     half = ", half day" if payload["half_day"] else ""
     closes = datetime.fromisoformat(payload["closes_at"])
     embed.add_field(name="Today", value=f"closes {moment(closes, 't')} ({moment(closes)}){half}", inline=False)
-    return f"🔔 **Open** · {_facts(payload['rows'], locale)}", embed
+    return f"🔔 **Open** · {facts(payload['rows'], locale)}", embed
 
 
 def closing(payload: Mapping[str, Any], locale: Locale) -> tuple[str, discord.Embed]:
     """Return headline and embed of how a trading day ended."""
     embed = _board(payload, locale, [_closed(row, locale) for row in payload["rows"]])
-    return f"🏁 **Close** · {_facts(payload['rows'], locale)}", embed
+    return f"🏁 **Close** · {facts(payload['rows'], locale)}", embed
 
 
 def _board(payload: Mapping[str, Any], locale: Locale, lines: Sequence[str]) -> discord.Embed:
     day = format_date(date.fromisoformat(payload["day"]), "full", locale=locale)
-    moves = [Decimal(row["change_percent"]) for row in payload["rows"] if row["change_percent"] is not None]
-    mood = sum(moves, Decimal(0))
-    colour = GREEN if mood > 0 else RED if mood < 0 else GREY
-    embed = discord.Embed(title=day, colour=colour, description="\n".join(lines))
+    embed = discord.Embed(title=day, colour=colour_of_moves(payload["rows"]), description="\n".join(lines))
     if payload["missing"]:
         embed.add_field(name="No data", value=", ".join(payload["missing"]), inline=False)
     return embed
 
 
-def _facts(rows: Sequence[Row], locale: Locale) -> str:
-    facts = " · ".join(
-        f"**{row['symbol']}** {_price(row, 'price', locale)}{_move(row, locale)}" for row in rows[:MOST_NAMED]
-    )
-    return facts + (f" · {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else "")
+def colour_of_moves(rows: Sequence[Row]) -> discord.Colour:
+    """Return green where the moves add up to a rise, red to a fall."""
+    mood = sum((Decimal(row["change_percent"]) for row in rows if row["change_percent"] is not None), Decimal(0))
+    return GREEN if mood > 0 else RED if mood < 0 else GREY
+
+
+def facts(rows: Sequence[Row], locale: Locale) -> str:
+    """Return the first few rows in one line."""
+    named = " · ".join(headline(row, locale) for row in rows[:MOST_NAMED])
+    return named + (f" · {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else "")
 
 
 def _opened(row: Row, locale: Locale) -> str:
-    line = f"**{row['symbol']}** opens {_price(row, 'price', locale)}{_move(row, locale)}"
-    below = [f"closed {_price(row, 'previous_close', locale)}"] if row["previous_close"] else []
+    line = f"**{row['symbol']}** opens {price(row, 'price', locale)}{_move(row, locale)}"
+    below = [f"closed {price(row, 'previous_close', locale)}"] if row["previous_close"] else []
     gamma = row.get("gamma") or {}
-    below += [f"{words} {_price(gamma, name, locale)}" for name, words in LEVELS.items() if gamma.get(name)]
+    below += [f"{words} {price(gamma, name, locale)}" for name, words in LEVELS.items() if gamma.get(name)]
     return line + (f"\n-# {' · '.join(below)}" if below else "")
 
 
 def _closed(row: Row, locale: Locale) -> str:
-    line = f"**{row['symbol']}** {_price(row, 'price', locale)}{_move(row, locale)}"
-    below = [f"open {_price(row, 'open', locale)}"] if row["open"] else []
+    line = headline(row, locale)
+    below = [f"open {price(row, 'open', locale)}"] if row["open"] else []
     if row["low"] and row["high"]:
-        below.append(f"range {_price(row, 'low', locale)} – {_price(row, 'high', locale)}")
+        below.append(f"range {price(row, 'low', locale)} – {price(row, 'high', locale)}")
     if row["volume"]:
         below.append(f"vol {numbers.count(int(row['volume']), locale)}")
     return line + (f"\n-# {' · '.join(below)}" if below else "")
@@ -77,5 +79,12 @@ def _move(row: Row, locale: Locale) -> str:
     return f" {light} {numbers.percent(share, locale, sign=True)}"
 
 
-def _price(row: Row, name: str, locale: Locale) -> str:
+def headline(row: Row, locale: Locale) -> str:
+    """Return symbol, price, the hours that it is of unless they are the regular ones, and move."""
+    hours = f" {row['hours']}" if row.get("hours") else ""
+    return f"**{row['symbol']}** {price(row, 'price', locale)}{hours}{_move(row, locale)}"
+
+
+def price(row: Row, name: str, locale: Locale) -> str:
+    """Return one of a row's prices, a dash where there is none."""
     return "—" if row[name] is None else numbers.price(Decimal(row[name]), locale)

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
@@ -15,6 +15,9 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from services.wiring import Services
+
+if TYPE_CHECKING:  # it builds on this file
+    from bot.pictures import SceneKind
 
 REMEMBERED_INTERACTIONS = 10_000
 LONGEST_PAUSE_S = 30.0
@@ -77,6 +80,7 @@ class PulseBot(discord.AutoShardedClient):
         unclaimed: Callable[[Any], Awaitable[None]],
         first_time: FirstTime,
         forms: Mapping[str, FormHandler],
+        scenes: "Mapping[str, SceneKind]",
     ) -> None:
         settings = services.settings
         shards: dict[str, Any] = {}
@@ -108,6 +112,7 @@ class PulseBot(discord.AutoShardedClient):
         self.add_dynamic_items(*buttons)
         self._unclaimed = unclaimed
         self._forms = forms
+        self.scenes = scenes
         self._connect = self.http.ws_connect
         self._pace = Pace(FREE_CONNECTIONS * len(settings.shard_ids or (0,)))
         self.http.ws_connect = self._connect_paced  # type: ignore[method-assign] # the one place that every connection passes

@@ -22,7 +22,7 @@ from bot.numbers import count, locale_of
 from bot.replies import UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK, Reply, files_of
 from db.models import Notice, NoticeState, TakenNotice, Urgency
 from services.health import Health
-from services.notices import LONGEST_SLEEP_S, Outbox, Parcel
+from services.notices import IN_PLACE, LONGEST_SLEEP_S, Outbox, Parcel
 
 Render = Callable[[Notice, Locale], Reply]
 Message = tuple[int, int]
@@ -39,6 +39,7 @@ DIGEST_LINES = 20
 DIGEST_LINE = 150
 MISSING_PERMISSIONS = 50013
 INVALID_RECIPIENT = 50033
+OLD_EDITS = 30046
 MOST_SURPRISES = 10
 CANNOT_PASS = {400, 413}  # such a message is refused for ever
 
@@ -46,7 +47,11 @@ log = structlog.get_logger(__name__)
 
 
 class Closed(Exception):
-    """This way leads nowhere any more: refused, deleted, expired."""
+    """This way leads nowhere any more: refused, deleted, expired; `reason` is said to whom it concerns."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        self.reason = reason or message
+        super().__init__(message)
 
 
 class Later(Exception):
@@ -93,6 +98,8 @@ Way = Answer | Edit | Post | Direct
 def ways(taken: TakenNotice, now: datetime) -> list[Way]:
     """Return how a notice may reach its reader, the best way first."""
     notice, place = taken.notice, taken.notice.place
+    if notice.kind in IN_PLACE:
+        return [Edit(*taken.shown)] if taken.shown else [Post(place.channel_id)] if place.channel_id else []
     found: list[Way] = []
     if notice.private and place.token and place.token_expires_at and place.token_expires_at > now + TOKEN_MARGIN:
         found.append(Answer(place.token, place.message_id))
@@ -192,6 +199,9 @@ class Delivery:
             try:
                 message = await self._by_some_way(parcel, reply)
             except Closed as error:
+                if first.notice.kind in IN_PLACE:
+                    await self._outbox.removed(parcel, error.reason)
+                    return
                 told_later = first.notice.user_id is not None and urgency is not Urgency.P2
                 state = NoticeState.MISSED if told_later else NoticeState.DEAD
                 log.warning("notice has no way", state=state, error=str(error))
@@ -226,7 +236,7 @@ class Delivery:
     async def _by_some_way(self, parcel: Parcel, reply: Reply) -> Message | None:
         taken = parcel.first
         late = _age(taken.notice) > SECOND_PLACE_AFTER
-        reason = "no way is known"
+        closed_for = Closed("no way is known")
         open_ways = ways(taken, datetime.now(UTC))
         if len({each.notice.place.channel_id for each in parcel.notices}) > 1:
             # a person's digest: what was set up in one server is no business of another
@@ -235,12 +245,12 @@ class Delivery:
             try:
                 return await self._by(way, taken, reply)
             except Closed as closed:
-                reason = str(closed)
+                closed_for = closed
             except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
                 if not (late and taken.notice.urgency is Urgency.P0 and index + 1 < len(open_ways)):
                     raise
                 log.warning("urgent notice takes its second way", error=repr(error))
-        raise Closed(reason)
+        raise closed_for
 
     async def _by(self, way: Way, taken: TakenNotice, reply: Reply) -> Message | None:
         try:
@@ -250,8 +260,7 @@ class Delivery:
             await self._brakes.pace(taken.notice.urgency)
             match way:
                 case Edit():
-                    await self._edit((way.channel_id, way.message_id), reply)
-                    return way.channel_id, way.message_id
+                    return await self._edit_or_replace(way, taken, reply)
                 case Post():
                     return await self._post(way.channel_id, taken, reply)
                 case Direct():
@@ -263,9 +272,9 @@ class Delivery:
                 raise Closed(str(error)) from error
             if error.status not in {403, 404} and error.code != INVALID_RECIPIENT:
                 raise
-            if isinstance(way, Post):
+            if isinstance(way, Post) and taken.notice.kind not in IN_PLACE:
                 await self._refused(way.channel_id, taken.notice, error)
-            raise Closed(f"{type(way).__name__}: {error}") from error
+            raise Closed(f"{type(way).__name__}: {error}", _why(error)) from error
 
     async def _answer(self, way: Answer, reply: Reply) -> None:
         assert self._client.application_id, "a client that is logged in knows it"
@@ -277,6 +286,24 @@ class Delivery:
         channel_id, message_id = message
         partial = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
         await partial.edit(**_content(reply), attachments=files_of(reply))
+
+    async def _edit_or_replace(self, way: Edit, taken: TakenNotice, reply: Reply) -> Message:
+        try:
+            await self._edit((way.channel_id, way.message_id), reply)
+        except discord.HTTPException as error:
+            if error.code != OLD_EDITS or taken.notice.kind not in IN_PLACE:
+                raise
+            # Discord counts the edits of messages that are older than an hour; a new one begins anew.
+            message = await self._post(way.channel_id, taken, reply)
+            await self._delete(way)
+            return message
+        return way.channel_id, way.message_id
+
+    async def _delete(self, way: Edit) -> None:
+        try:
+            await self._client.get_partial_messageable(way.channel_id).get_partial_message(way.message_id).delete()
+        except discord.HTTPException as error:
+            log.warning("replaced message stays", channel=way.channel_id, error=repr(error))
 
     async def _post(self, channel_id: int, taken: TakenNotice, reply: Reply) -> Message:
         channel = self._client.get_partial_messageable(channel_id)
@@ -309,9 +336,8 @@ class Delivery:
 
     async def _refused(self, channel_id: int, notice: Notice, error: discord.HTTPException) -> None:
         self._refusing.add(channel_id)
-        reason = "missing permission" if error.code == MISSING_PERMISSIONS else error.text
         gone = error.status == 404 and error.code != UNKNOWN_MESSAGE
-        await self._outbox.refused(notice, channel_id, "deleted" if gone else reason, gone=gone)
+        await self._outbox.refused(notice, channel_id, _why(error), gone=gone)
 
 
 def digest(replies: list[Reply], total: int, locale: Locale) -> Reply:
@@ -326,6 +352,14 @@ def digest(replies: list[Reply], total: int, locale: Locale) -> Reply:
 def pause(tries: int) -> float:
     """Return the seconds before a notice is tried again: doubling, with jitter, at most a minute."""
     return random.uniform(0.75, 1) * min(LONGEST_PAUSE_S, 0.25 * 2.0 ** min(tries, 10))
+
+
+def _why(error: discord.HTTPException) -> str:
+    if error.code == UNKNOWN_MESSAGE:
+        return "message deleted"
+    if error.status == 404:
+        return "deleted"
+    return "missing permission" if error.code == MISSING_PERMISSIONS else error.text
 
 
 def _age(notice: Notice) -> timedelta:

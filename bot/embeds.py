@@ -1,20 +1,15 @@
 """How facts look in a message: the first line carries the fact, because a push notification shows just that."""
 
-from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import discord
 from babel import Locale
-from babel.dates import format_date
 
 from bot import numbers
 from bot.numbers import moment
-from services.charts import Picture
 from services.clock import Phase, Session
-from services.feeds.base import Quote
-from services.gamma import Expiry, Gamma
-from services.gamma_words import lateness, stand_in
+from services.feeds.base import Access
 from services.health import Part
 from services.market import Board, FeedHealth, Line
 
@@ -24,46 +19,23 @@ GREY = discord.Colour(0x8B93A7)
 AMBER = discord.Colour(0xFFB020)
 
 OLD_TRADE = timedelta(minutes=1)
-EXPIRY_WORDS = {
-    Expiry.ALL: "all expiries",
-    Expiry.ZERO_DTE: "0DTE",
-    Expiry.WEEK: "this week",
-    Expiry.OPEX: "monthly OPEX",
-}
+_EXTENDED = frozenset({Phase.PRE, Phase.POST})
 
 
 def board(answer: Board, locale: Locale) -> tuple[str, discord.Embed]:
     """Return headline and embed for one or several quotes."""
-    headline = " · ".join(_headline(line.quote, locale) for line in answer.lines[:3])
+    headline = " · ".join(_headline(line, locale) for line in answer.lines[:3])
     if len(answer.lines) > 3:
         headline += f" · {len(answer.lines) - 3} more"
     embed = _single(answer.lines[0], locale) if len(answer.lines) == 1 else _several(answer, locale)
-    for refusal in answer.missing:
-        embed.add_field(name="Not found", value=str(refusal), inline=False)
+    for symbol, refusal in answer.missing.items():
+        embed.add_field(name=f"No quote of {symbol}", value=str(refusal), inline=False)
+    for failure in answer.away:
+        embed.add_field(name=f"⚠️ {failure.feed} is away", value=f"It comes first, but {failure.reason}.", inline=False)
     return headline, embed
 
 
-def gamma(picture: Picture, locale: Locale) -> tuple[str, discord.Embed]:
-    """Return headline and embed for a gamma picture; the facts of the drawing, in words."""
-    g = picture.gamma
-    net = numbers.dollars(g.total, locale, sign=True)
-    flip = f"flip {numbers.price(g.flip, locale)}" if g.flip is not None else "no flip"
-    headline = f"**{g.symbol}** gamma **{net}** per 1 % move · {flip}"
-    embed = discord.Embed(colour=GREEN if g.total >= 0 else RED, description=_in_words(g, locale))
-    embed.add_field(name="Net GEX", value=net)
-    embed.add_field(name="Gross GEX", value=numbers.dollars(g.gross, locale))
-    embed.add_field(name="Gamma flip", value=_level(g.flip, g.spot, locale, numbers.price))
-    embed.add_field(name="Call wall", value=_level(g.call_wall, g.spot, locale))
-    embed.add_field(name="Put wall", value=_level(g.put_wall, g.spot, locale))
-    embed.add_field(name="Expected move", value=_expected_move(g, locale))
-    embed.add_field(name="As of", value=_as_of(g, locale), inline=False)
-    interest = f"of {_day(g.open_interest_date, locale)}" if g.open_interest_date else "undated"
-    sources = ", ".join(f"{numbers.percent(share, locale)} {kind}" for share, kind in g.iv_sources)
-    embed.set_footer(text=f"Dealers long calls, short puts · open interest {interest} · IV {sources} · {g.source}")
-    return headline, embed
-
-
-def status(parts: dict[str, Part], feeds: list[FeedHealth]) -> discord.Embed:
+def status(parts: dict[str, Part], feeds: list[FeedHealth], locale: Locale) -> discord.Embed:
     """Return how every part is doing."""
     fine = all(part.ok for part in parts.values()) and all(feed.ok is not False for feed in feeds)
     embed = discord.Embed(
@@ -73,23 +45,50 @@ def status(parts: dict[str, Part], feeds: list[FeedHealth]) -> discord.Embed:
         embed.add_field(name=f"{_light(part.ok)} {name.capitalize()}", value=part.detail, inline=False)
     for feed in feeds:
         age = f" · newest data {numbers.duration(feed.data_age)} old" if feed.data_age is not None else ""
-        embed.add_field(name=f"{_light(feed.ok)} Feed {feed.name}", value=feed.detail + age, inline=False)
+        told = "\n".join((feed.detail + age, *(_access(each, locale) for each in feed.access)))
+        embed.add_field(name=f"{_light(feed.ok)} Feed {feed.name}", value=told, inline=False)
     return embed
 
 
-def _headline(quote: Quote, locale: Locale) -> str:
+def _access(access: Access, locale: Locale) -> str:
+    told = []
+    if access.rest_s is not None:
+        told.append(f"left in peace after many failures, tried again {_in(access.rest_s)}")
+    if access.quiet_s:
+        told.append(f"rate limit used up, back {_in(access.quiet_s)}")
+    if access.limit is not None and access.left is not None:
+        left, limit = numbers.count(access.left, locale), numbers.count(access.limit, locale)
+        told.append(f"{left} of {limit} requests left")
+    return f"-# {access.name}: {' · '.join(told) or 'no rate limit told'}"
+
+
+def _in(seconds: float) -> str:
+    return moment(discord.utils.utcnow() + timedelta(seconds=seconds))
+
+
+def _headline(line: Line, locale: Locale) -> str:
+    quote, close = line.quote, _last_close(line)
     text = f"**{quote.symbol}** {numbers.price(quote.price, locale)}"
-    if quote.previous_close:
-        move = round(quote.price / quote.previous_close - 1, 4)
+    if line.traded in _EXTENDED:
+        text += f" {line.traded.value}"
+    if close:
+        move = round(quote.price / close - 1, 4)
         text += f" {_arrow(move)} {numbers.percent(move, locale, sign=True)}"
     return text
 
 
+def _last_close(line: Line) -> Decimal | None:
+    """Return the regular close that the price is compared with."""
+    quote = line.quote
+    return quote.day_close or quote.previous_close if line.traded is Phase.POST else quote.previous_close
+
+
 def _single(line: Line, locale: Locale) -> discord.Embed:
     quote = line.quote
-    embed = discord.Embed(title=f"{quote.symbol} · {quote.name}" if quote.name else quote.symbol, colour=_colour(quote))
-    embed.add_field(name="Price", value=f"**{numbers.price(quote.price, locale)}**")
-    embed.add_field(name="Change", value=_change(quote, locale))
+    embed = discord.Embed(title=f"{quote.symbol} · {quote.name}" if quote.name else quote.symbol, colour=_colour(line))
+    part = f" {line.traded.value}" if line.traded in _EXTENDED else ""
+    embed.add_field(name="Price", value=f"**{numbers.price(quote.price, locale)}**{part}")
+    embed.add_field(name="Change", value=_change(line, locale))
     embed.add_field(name="Bid / ask", value=_pair(quote.bid, quote.ask, locale))
     embed.add_field(name="Day range", value=_pair(quote.day_low, quote.day_high, locale, "–"))
     embed.add_field(name="Volume", value=numbers.count(quote.volume, locale) if quote.volume is not None else "—")
@@ -112,7 +111,7 @@ def _row(line: Line, locale: Locale) -> str:
     spread = f"-# bid {_money(quote.bid, locale)} · ask {_money(quote.ask, locale)}"
     volume = f" · vol {numbers.count(quote.volume, locale)}" if quote.volume is not None else ""
     warning = " ⚠️ stale" if line.stale else ""
-    return f"{_headline(quote, locale)}{warning}\n{spread}{volume}"
+    return f"{_headline(line, locale)}{warning}\n{spread}{volume} · {numbers.duration(line.age)} old"
 
 
 def session(now: Session) -> str:
@@ -139,54 +138,22 @@ def _freshness(line: Line) -> str:
     return text
 
 
-def _in_words(g: Gamma, locale: Locale) -> str:
-    if g.total >= 0:
-        mood = "**Positive gamma**: dealers sell rallies and buy dips, which calms the price."
-    else:
-        mood = "**Negative gamma**: dealers sell dips and buy rallies, which speeds moves up."
-    return f"Spot **{numbers.price(g.spot, locale)}** · {_filter(g, locale)}\n{mood}"
-
-
-def _filter(g: Gamma, locale: Locale) -> str:
-    if instead := stand_in(g):
-        return f"{instead} {_day(g.expiries[0], locale)}"
-    return EXPIRY_WORDS[g.expiry] if isinstance(g.expiry, Expiry) else f"expiry {_day(g.expiry, locale)}"
-
-
-def _as_of(g: Gamma, locale: Locale) -> str:
-    first, last = g.expiries[0], g.expiries[-1]
-    until = _day(last, locale)
-    span = f"expiry {until}" if first == last else f"{len(g.expiries)} expiries to {until}"
-    covered = f"{numbers.percent(g.coverage, locale)} of open interest with an implied volatility"
-    return f"{moment(g.as_of, 'f')} ({moment(g.as_of)}) · {lateness(g)}\n{span} · {covered}"
-
-
-def _expected_move(g: Gamma, locale: Locale) -> str:
-    if g.expected_move is None:
+def _change(line: Line, locale: Locale) -> str:
+    quote, close = line.quote, _last_close(line)
+    if not close:
         return "—"
-    share = numbers.percent(g.expected_move / g.spot, locale)
-    move = round(g.expected_move, 2 if g.spot >= 1 else 4)
-    return f"±{numbers.price(move, locale)} ({share}) by {_day(g.expiries[0], locale)}"
+    moved = _moved(quote.price, close, locale)
+    if line.traded not in _EXTENDED:
+        return moved
+    since = f"{moved}\n-# since the close at {numbers.price(close, locale)}"
+    if close is quote.day_close and quote.previous_close:
+        since += f", itself {_moved(close, quote.previous_close, locale)}"
+    return since
 
 
-def _level(
-    value: float | None, spot: float, locale: Locale, write: Callable[[float, Locale], str] = numbers.strike
-) -> str:
-    if value is None:
-        return "none"
-    return f"{write(value, locale)} ({numbers.percent(value / spot - 1, locale, sign=True)})"
-
-
-def _day(day: date, locale: Locale) -> str:
-    return format_date(day, "medium", locale=locale)
-
-
-def _change(quote: Quote, locale: Locale) -> str:
-    if not quote.previous_close:
-        return "—"
-    move = quote.price - quote.previous_close
-    share = numbers.percent(move / quote.previous_close, locale, sign=True)
-    return f"{_arrow(move)} {numbers.change(move, locale)} ({share})"
+def _moved(price: Decimal, base: Decimal, locale: Locale) -> str:
+    move = price - base
+    return f"{_arrow(move)} {numbers.change(move, locale)} ({numbers.percent(move / base, locale, sign=True)})"
 
 
 def _pair(low: Decimal | None, high: Decimal | None, locale: Locale, between: str = "/") -> str:
@@ -203,10 +170,11 @@ def _arrow(move: Decimal) -> str:
     return "▲" if move > 0 else "▼" if move < 0 else "•"
 
 
-def _colour(quote: Quote) -> discord.Colour:
-    if not quote.previous_close or quote.price == quote.previous_close:
+def _colour(line: Line) -> discord.Colour:
+    price, close = line.quote.price, _last_close(line)
+    if not close or price == close:
         return GREY
-    return GREEN if quote.price > quote.previous_close else RED
+    return GREEN if price > close else RED
 
 
 def _light(ok: bool | None) -> str:

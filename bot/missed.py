@@ -6,7 +6,7 @@ from dataclasses import replace
 import structlog
 
 from bot.notice_cards import RENDER
-from bot.numbers import locale_of
+from bot.numbers import locale_for
 from bot.replies import Interaction, Reply
 from services import notices
 from services.errors import DatabaseAway
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 async def told(interaction: Interaction, work: Awaitable[Reply]) -> Reply:
     """Return the reply with the first lines of what its reader has missed."""
     reply = await work
-    locale = locale_of(interaction.locale.value)
+    locale = locale_for(interaction)
     try:
         missed = await notices.missed(interaction.client.services.database, interaction.user.id)
     except DatabaseAway as error:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+import discord
 from babel import Locale
 
-from bot import alert_cards, alert_views, board_cards, tickets
+from bot import alert_cards, alert_views, board_cards, tickets, watch_cards, watch_views
 from bot.replies import Reply
 from db.models import Notice
 from services.execution import order_of
@@ -43,6 +44,19 @@ def _closing(notice: Notice, locale: Locale) -> Reply:
     return Reply(*board_cards.closing(notice.payload, locale))
 
 
+def _watch(notice: Notice, locale: Locale) -> Reply:
+    told = notice.payload
+    if "ended_by" in told:
+        return Reply(watch_cards.ended(told))
+    view = discord.ui.View(timeout=None)
+    view.add_item(watch_views.StopWatch(told["token"]))
+    return Reply(*watch_cards.watch(told, locale), view)
+
+
+def _watch_removed(notice: Notice, _locale: Locale) -> Reply:
+    return Reply(*watch_cards.removed(notice.payload), private=True)
+
+
 def channel_closed(notice: Notice, _locale: Locale) -> Reply:
     """Return what the owner is told when a channel takes nothing any more."""
     channel, reason = f"<#{notice.payload['channel_id']}>", notice.payload["reason"]
@@ -68,5 +82,7 @@ RENDER: dict[str, Render] = {
     "alert": _alert,
     "board.open": _opening,
     "board.close": _closing,
+    "watch": _watch,
+    "watch.removed": _watch_removed,
     "channel.closed": channel_closed,
 }

@@ -1,10 +1,12 @@
-"""Numbers and moments as the reader writes them: separators by Discord locale, times by Discord itself."""
+"""Numbers and moments as the reader writes them: separators by their choice or Discord locale, times by Discord."""
 
 import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
+import discord
 from babel import Locale
 from babel.core import UnknownLocaleError
 from babel.numbers import format_decimal, get_decimal_symbol, get_group_symbol, get_minus_sign_symbol
@@ -29,6 +31,12 @@ def locale_of(discord_locale: str) -> Locale:
         return Locale("en", "US")
 
 
+def locale_for(interaction: discord.Interaction[Any]) -> Locale:
+    """Return the number format that the person chose, else that of their Discord."""
+    chosen = interaction.client.services.people.remembered(interaction.user.id).numbers
+    return locale_of(chosen or interaction.locale.value)
+
+
 def price(value: Decimal | float, locale: Locale) -> str:
     """Return a price with two decimals, four below a dollar."""
     return _signed(value, "#,##0.00##" if -1 < value < 1 else "#,##0.00", locale)
@@ -44,11 +52,16 @@ def count(value: int, locale: Locale) -> str:
     return _signed(value, "#,##0", locale)
 
 
-def percent(fraction: Decimal | float, locale: Locale, *, sign: bool = False) -> str:
-    """Return a fraction as a percentage with two decimals, in the locale's own way."""
-    value = round(Decimal(str(fraction)), 4) + 0
-    pattern = locale.percent_formats[None].pattern.replace("#,##0", "#,##0.00")
-    return ("+" if sign and value > 0 else "") + _signed(value, pattern, locale)
+def decimals(value: float, places: int, locale: Locale) -> str:
+    """Return a number with as many decimals as asked for, at least one."""
+    return _signed(round(value, places) + 0.0, f"#,##0.{'0' * places}", locale)
+
+
+def percent(fraction: Decimal | float, locale: Locale, *, sign: bool = False, places: int = 2) -> str:
+    """Return a fraction as a percentage with two decimals or as many as asked for, in the locale's own way."""
+    exact = fraction if isinstance(fraction, Decimal) else Decimal(str(fraction))
+    value = round(exact, places + 2) + 0
+    return ("+" if sign and value > 0 else "") + _signed(value, _percent_pattern(locale, places), locale)
 
 
 def change(value: Decimal, locale: Locale) -> str:
@@ -102,6 +115,12 @@ def duration(span: timedelta) -> str:
             amount = seconds // size
             return f"{amount} {unit}{'s' if unit == 'day' and amount > 1 else ''}"
     return f"{seconds} s"
+
+
+@lru_cache(maxsize=64)
+def _percent_pattern(locale: Locale, places: int) -> str:
+    pattern: str = locale.percent_formats[None].pattern
+    return pattern.replace("#,##0", f"#,##0.{'0' * places}")
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ from typing import Any, Self
 import discord
 
 from bot import order_cards
-from bot.numbers import locale_of
+from bot.numbers import locale_for
 from bot.replies import Interaction, Reply, answer
 from bot.tickets import OPAQUE
 from bot.views import Pressed
@@ -44,7 +44,7 @@ class CancelListed(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"o
 
 async def shown(interaction: Interaction) -> Reply:
     """Return a person's orders with a way to cancel each open one."""
-    locale = locale_of(interaction.locale.value)
+    locale = locale_for(interaction)
     told = await interaction.client.services.orders.list(interaction.user.id)
     headline, embed = order_cards.orders(told, locale)
     view = discord.ui.View(timeout=None)

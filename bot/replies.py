@@ -4,7 +4,7 @@ import asyncio
 import io
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -13,7 +13,7 @@ import structlog
 from discord import app_commands
 
 from bot.client import PulseBot
-from services.errors import PulseError
+from services.errors import LimitReached, OtherVersion, PulseError
 
 # Discord waits three seconds for a first answer; this leaves it two for the way there, and one retry.
 PATIENCE_S = 1.0
@@ -64,7 +64,8 @@ async def answer(
 ) -> None:
     """Answer an interaction with what `work` returns, deferring first when it takes long.
 
-    `edit` puts the reply into the message whose button was pressed; `private` keeps a deferred answer to the person.
+    `edit` puts the reply into the message whose button was pressed; `private` keeps a deferred answer to the person,
+    and so does the person's own wish, which new messages follow.
     `quick` never defers, because a form cannot follow a deferral; slow work ends as a problem instead.
     A second delivery of the same interaction is ignored.
     """
@@ -76,22 +77,42 @@ async def answer(
         interaction.client.answering.add(task)
         task.add_done_callback(interaction.client.answering.discard)
     with structlog.contextvars.bound_contextvars(trace=reference, interaction=interaction.id, user=interaction.user.id):
-        outcome = asyncio.ensure_future(_outcome(work, reference, QUICK_DEADLINE_S if quick else DEADLINE_S))
-        done, _ = await asyncio.wait({outcome}, timeout=None if quick else PATIENCE_S)
-        delivery = _Delivery(interaction, edit=edit)
-        if not done:
-            await delivery.defer(private=private)
-        reply = await outcome
+        delivery, deferring = _Delivery(interaction, edit=edit), list[asyncio.Task[None]]()
+
+        def defer() -> None:
+            hidden = private or _prefers_privacy(interaction)
+            deferring.append(asyncio.create_task(delivery.defer(private=hidden)))
+
+        waiting = None if quick else asyncio.get_running_loop().call_later(PATIENCE_S, defer)
+        reply = await _outcome(interaction, work, reference, QUICK_DEADLINE_S if quick else DEADLINE_S)
+        if waiting:
+            waiting.cancel()
+        for task in deferring:
+            await task
+        if not edit and _prefers_privacy(interaction):
+            reply = replace(reply, private=True)
         if not await delivery.send(reply):
             # Discord takes the answer for malformed: our fault, of which the person must not hear by silence.
             await delivery.send(_broken(reference))
-        log.info("answered", command=_name(interaction), problem=reply.is_problem, deferred=not done)
+        log.info("answered", command=_name(interaction), problem=reply.is_problem, deferred=bool(deferring))
         await _catch_up(delivery, reply)
 
 
-def problem(text: str) -> Reply:
+def problem(text: str, view: discord.ui.View | None = None) -> Reply:
     """Return the private reply that tells a person what went wrong and what to do, a line for each reason."""
-    return Reply(content="\n".join(f"⚠️ {line}" for line in text.splitlines()), private=True, is_problem=True)
+    content = "\n".join(f"⚠️ {line}" for line in text.splitlines())
+    return Reply(content=content, view=view, private=True, is_problem=True)
+
+
+def _cure(error: PulseError) -> discord.ui.View | None:
+    """Return the button that leads on from an error, told by its custom id alone: the views build on this file."""
+    if not isinstance(error, LimitReached):
+        return None
+    return discord.ui.View(timeout=None).add_item(discord.ui.Button(label="See plans", custom_id="plan:show"))
+
+
+def _prefers_privacy(interaction: Interaction) -> bool:
+    return interaction.client.services.people.remembered(interaction.user.id).private
 
 
 def _broken(reference: str) -> Reply:
@@ -100,13 +121,14 @@ def _broken(reference: str) -> Reply:
     )
 
 
-async def _outcome(work: Awaitable[Reply], reference: str, deadline_s: float) -> Reply:
+async def _outcome(interaction: Interaction, work: Awaitable[Reply], reference: str, deadline_s: float) -> Reply:
     try:
         async with asyncio.timeout(deadline_s):
+            await interaction.client.services.people.preferences(interaction.user.id)
             return await work
     except PulseError as error:
         log.info("refused", error=type(error).__name__, reason=str(error))
-        return problem(str(error))
+        return problem(str(error), _cure(error))
     except TimeoutError:
         log.exception("too slow")
         return problem(f"That took too long and was stopped. Try again in a minute. Reference {reference}.")
@@ -202,7 +224,8 @@ class _Delivery:
         if reply.form:  # it is open already: the answer to its opening was lost on the way back
             return
         if self._edit and reply.is_problem:
-            await self._interaction.followup.send(content=reply.content, ephemeral=True)
+            view = reply.view or discord.utils.MISSING
+            await self._interaction.followup.send(content=reply.content, ephemeral=True, view=view)
             return
         await self._interaction.edit_original_response(
             content=reply.content, embed=reply.embed, view=reply.view, attachments=files_of(reply)
@@ -211,8 +234,7 @@ class _Delivery:
 
 async def unclaimed(interaction: Interaction) -> None:
     """Answer a press that no button of this process knows."""
-    gone = PulseError("This button is from another version of me. Run its command again.")
-    await answer(interaction, _raising(gone))
+    await answer(interaction, _raising(OtherVersion()))
 
 
 class Tree(app_commands.CommandTree[PulseBot]):

@@ -16,7 +16,7 @@ from babel import Locale
 from bot import forms, numbers, order_cards
 from bot.client import FormHandler
 from bot.forms import Field
-from bot.numbers import locale_of
+from bot.numbers import locale_for
 from bot.places import answer_of
 from bot.replies import Interaction, Reply, answer
 from bot.verbs import VerbButton
@@ -125,7 +125,7 @@ def _followed(interaction: Interaction, told: Order) -> Reply:
         present = await interaction.client.services.orders.get(told.user_id, told.token)
         return None if present.version == told.version else _followed(interaction, present)
 
-    card = order(told, locale_of(interaction.locale.value))
+    card = order(told, locale_for(interaction))
     return Reply(card.content, card.embed, card.view, private=True, overtaken=overtaken)
 
 
@@ -197,7 +197,7 @@ async def _new_typed(side: Side, interaction: Interaction, symbol: str, typed: f
 
 def quantity_of(text: str, interaction: Interaction) -> int:
     """Return whole shares as typed; raises NotANumber, or UserError for a part of a share."""
-    number = numbers.typed(text, locale_of(interaction.locale.value))
+    number = numbers.typed(text, locale_for(interaction))
     if number != int(number):
         raise UserError(f"Only whole shares can be traded here, not {text.strip()}. Round it and try again.")
     return int(number)
@@ -207,14 +207,14 @@ def limit_of(text: str | None, interaction: Interaction) -> Decimal | None:
     """Return a limit price as typed, None for a market order; raises NotANumber."""
     if text is None or text.strip().lower() in MARKET:
         return None
-    return numbers.typed(text, locale_of(interaction.locale.value))
+    return numbers.typed(text, locale_for(interaction))
 
 
 def _open(interaction: Interaction, shown: Ticket) -> Reply:
     ending = asyncio.create_task(_end(interaction, shown))
     interaction.client.timers.add(ending)
     ending.add_done_callback(interaction.client.timers.discard)
-    headline, embed = order_cards.ticket(shown, locale_of(interaction.locale.value))
+    headline, embed = order_cards.ticket(shown, locale_for(interaction))
     return Reply(headline, embed, buttons(shown.token), private=True)
 
 
@@ -224,7 +224,7 @@ async def _end(interaction: Interaction, shown: Ticket) -> None:
     try:
         state = await interaction.client.services.orders.ended(interaction.user.id, shown.token)
         if state is PreviewState.EXPIRED:
-            headline, embed = order_cards.ticket_ended(shown, locale_of(interaction.locale.value))
+            headline, embed = order_cards.ticket_ended(shown, locale_for(interaction))
             await interaction.edit_original_response(content=headline, embed=embed, view=None)
     except (discord.HTTPException, aiohttp.ClientError, OSError, DatabaseAway) as error:
         # The card shows when its time is over, and the database lets nobody confirm it afterwards.
@@ -232,7 +232,7 @@ async def _end(interaction: Interaction, shown: Ticket) -> None:
 
 
 def _typed_price(value: Decimal, interaction: Interaction) -> str:
-    return numbers.price(value, locale_of(interaction.locale.value))
+    return numbers.price(value, locale_for(interaction))
 
 
 _PRESSES: Mapping[str, Press] = {"confirm": _confirm, "size": _ask_quantity, "price": _ask_limit, "away": _put_away}

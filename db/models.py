@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -14,23 +14,27 @@ class Theme(StrEnum):
     DARK = "dark"
     LIGHT = "light"
     COLOUR_BLIND = "colour-blind"
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """A person who has used the bot; `user_id` is the Discord id."""
-
-    user_id: int
-    locale: str
-    created_at: datetime
+    COLOUR_BLIND_LIGHT = "colour-blind-light"
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What a person chose to be remembered."""
+    """What a person chose to be remembered; `user_id` is the Discord id."""
 
     user_id: int
     theme: Theme
+    numbers: str | None = None
+    """The locale whose separators they read, such as "de"; None for that of their Discord."""
+    private: bool = False
+    """Answers about the market are for themselves alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who has used the bot; `plan` is None where they have the default one."""
+
+    preferences: Preferences
+    plan: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,3 +415,65 @@ class WatchBoard:
     channel_id: int
     symbols: tuple[str, ...]
     set_by: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A message that a channel keeps: quotes and levels, edited in place every `every_min` minutes of the session."""
+
+    channel_id: int
+    guild_id: int | None
+    """None in direct messages."""
+    user_id: int
+    """Who put it up, and is told when it ends."""
+    token: str
+    symbols: tuple[str, ...]
+    every_min: int
+
+
+@dataclass(frozen=True, slots=True)
+class GammaPoint:
+    """Gamma levels of a symbol at a slot of the timetable (market time); units as in `services.gamma.Gamma`."""
+
+    symbol: str
+    slot: datetime
+    closing: bool
+    """The last of its day."""
+    as_of: datetime
+    source: str
+    delay: timedelta
+    spot: float
+    net: float
+    gross: float
+    flip: float | None
+    call_wall: float | None
+    put_wall: float | None
+    abs_gamma: float | None
+    max_pain: float | None
+    expected_move: float | None
+    zero_dte: float
+    """Share (0..1) of `gross` that expires on the day itself."""
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInterest:
+    """Contracts open at the end of a day; the tuples are by strike and of one length."""
+
+    symbol: str
+    day: date
+    source: str
+    calls: int
+    puts: int
+    strikes: tuple[float, ...]
+    call_oi: tuple[int, ...]
+    put_oi: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GammaSync:
+    """What came of the newest slot of a symbol: stored, or an error in words."""
+
+    symbol: str
+    slot: datetime
+    error: str | None

@@ -12,7 +12,10 @@ from db.pool import Connection
 _CLAIMING = 0x6E6F7469  # "noti"
 _COLUMNS = """
 notices.id, urgency, kind, key, notices.user_id, subject, private, place, payload, notices.created_at,
-coalesce((SELECT locale FROM app.profiles WHERE profiles.user_id = notices.user_id), 'en-US') AS locale
+coalesce((
+    SELECT coalesce(numbers, locale) FROM app.profiles LEFT JOIN app.preferences USING (user_id)
+    WHERE profiles.user_id = notices.user_id
+), 'en-US') AS locale
 """
 _TAKE = f"""
 WITH chosen AS (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS chosen (id, digest)),
@@ -282,6 +285,23 @@ async def forget_delivered(conn: Connection, older_than: timedelta) -> None:
     """Remove what was delivered long ago."""
     await conn.execute(
         "DELETE FROM app.notices WHERE state <> 'waiting' AND delivered_at < now() - $1::interval", older_than
+    )
+
+
+async def forget_replaced(conn: Connection, kinds: Sequence[str], older_than: timedelta) -> None:
+    """Remove of these kinds what a newer notice of the same subject has replaced for a while."""
+    await conn.execute(
+        """
+        DELETE FROM app.notices AS old
+        WHERE kind = ANY ($1::text[]) AND subject <> '' AND state <> 'waiting' AND created_at < now() - $2::interval
+            AND EXISTS (
+                SELECT FROM app.notices AS newer
+                WHERE newer.kind = old.kind AND newer.subject = old.subject
+                    AND newer.user_id IS NOT DISTINCT FROM old.user_id AND newer.id > old.id AND newer.state = 'sent'
+            )
+        """,
+        list(kinds),
+        older_than,
     )
 
 

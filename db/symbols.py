@@ -1,6 +1,6 @@
 """Queries on the list of known symbols."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from db.pool import Connection
 
@@ -33,3 +33,27 @@ async def list_symbols(conn: Connection, feeds: Sequence[str]) -> list[tuple[str
         list(feeds),
     )
     return [(row["symbol"], row["name"]) for row in rows]
+
+
+async def list_recent(conn: Connection, user_id: int) -> list[str]:
+    """Return what a person asked for last, newest first; runs inside `db.as_user(user_id)`."""
+    found: list[str] | None = await conn.fetchval("SELECT symbols FROM app.recent_symbols WHERE user_id = $1", user_id)
+    return found or []
+
+
+async def add_recent(conn: Connection, asked: Mapping[int, Sequence[str]], most: int) -> None:
+    """Put symbols (newest first) by user id in front of those stored, keeping `most`, each once."""
+    await conn.execute(
+        """
+        INSERT INTO app.recent_symbols AS present (user_id, symbols)
+        SELECT user_id, string_to_array(symbols, ' ') FROM unnest($1::bigint[], $2::text[]) AS asked (user_id, symbols)
+        ORDER BY user_id
+        ON CONFLICT (user_id) DO UPDATE SET symbols = ARRAY(
+            SELECT symbol FROM unnest(excluded.symbols || present.symbols) WITH ORDINALITY AS every (symbol, place)
+            GROUP BY symbol ORDER BY min(place) LIMIT $3
+        )
+        """,
+        list(asked),
+        [" ".join(symbols) for symbols in asked.values()],
+        most,
+    )

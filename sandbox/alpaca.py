@@ -7,38 +7,27 @@ import re
 import time
 import uuid
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import pairwise
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from sandbox.face import Json, Query, Refused
 from sandbox.listings import LISTED, Listed
 from sandbox.market import Candles, Market, merge
 from sandbox.option_chain import Chains, Contracts
 from sandbox.tape import EXCHANGES, TAPES, Tape, salt_of, stamp
 from services.clock import NEW_YORK
 
-Query = Mapping[str, str]
-Json = dict[str, Any]
-
 _SYMBOL = re.compile(r"[A-Z]{1,5}(\.[A-Z]{1,2})?")
 _TIMEFRAME = re.compile(r"(\d+)(Min|T|Hour|H|Day|D)")
 _STOCK_FEEDS = frozenset({"iex", "sip", "delayed_sip", "otc", "boats", "overnight"})
 _DELAYED_S = 900
 _GREEKS = ("delta", "gamma", "theta", "vega", "rho")
-
-
-class Refused(Exception):
-    """A request that Alpaca would refuse."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
 
 
 class MarketData:

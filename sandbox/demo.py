@@ -16,7 +16,7 @@ from aiohttp import web
 
 from sandbox.app import build
 from sandbox.discord.server import Discord
-from sandbox.market import Market
+from sandbox.market import DAYS_BACK, Market
 from services.clock import load_calendar_apart
 from services.errors import PulseError
 
@@ -53,7 +53,7 @@ async def _run(listener: socket.socket, port: int, home: Path, log: Path) -> boo
         product = await _start({**_surroundings(port, token), "PULSE_HOME": str(home), "WEB_PORT": str(web_port)}, log)
         stack.push_async_callback(_stop, product)
         discord = Discord(token=token, base_url=f"http://{HOST}:{port}", elsewhere="DISCORD_TOKEN" in os.environ)
-        market = Market((await load_calendar_apart()).sessions)
+        market = Market((await load_calendar_apart(DAYS_BACK)).sessions)
         await stack.enter_async_context(_sandbox(listener, discord, market))
         # First to go, so that it can take its leave of the others.
         stack.push_async_callback(_stop, product)
@@ -75,6 +75,9 @@ def _surroundings(port: int, token: str) -> dict[str, str]:
         "ALPACA_DATA_URL": f"{here}/alpaca/data",
         "ALPACA_PAPER_API_URL": f"{here}/alpaca/paper",
         "ALPACA_STREAM_URL": f"ws://{HOST}:{port}/alpaca/data",
+        "TRADIER_DATA_TOKEN": token,
+        "TRADIER_API_URL": f"{here}/tradier/v1",
+        "CBOE_URL": f"{here}/cboe",
         "FEEDS": "alpaca",
     }
     if not os.environ.get("DISCORD_TOKEN"):

@@ -27,7 +27,11 @@ PRE_STEPS, POST_STEPS = PRE_S // STEP_S, POST_S // STEP_S
 TRADING_DAYS = 252
 ANCHOR = date(2026, 11, 20)
 """The day on whose close the prices of `LISTED` hold."""
+DAYS_BACK = 2600
+"""How far the calendar reaches back, so that charts of five years have averages."""
 _EPOCH = date(2010, 1, 1)
+_WALKED = timedelta(days=365 + 400)
+"""Days this far before the calendar's end (a year ahead) are not walked step by step: five years take a blink."""
 _MARKET_VOLATILITY = 0.135
 _OVERNIGHT = 0.2
 """Share of a day's variance that falls between the close and the next open."""
@@ -84,6 +88,7 @@ class Market:
         self._opens = np.array([int(opens.timestamp()) for opens, _ in sessions], np.int64)
         self._closes = np.array([int(closes.timestamp()) for _, closes in sessions], np.int64)
         self._dates = [opens.astimezone(NEW_YORK).date() for opens, _ in sessions]
+        self._long_ago = bisect_right(self._dates, self._dates[-1] - _WALKED)
         self._nudges: list[tuple[str, float, float]] = []
         self._walk = lru_cache(100)(self._draw_walk)
         self._moves = lru_cache(None)(self._draw_moves)
@@ -232,15 +237,31 @@ class Market:
         )
 
     def _whole_day(self, symbol: str, day: int, _nudges: int) -> Candles:
+        if day < self._long_ago:
+            return self._rough_day(LISTED[symbol], day)
         return self._session(symbol, day, float(self._closes[day]))
+
+    def _rough_day(self, listed: Listed, day: int) -> Candles:
+        rng = np.random.default_rng([self.seed, crc32(listed.symbol.encode()), self._dates[day].toordinal(), 2])
+        common, own = _loadings(listed)
+        gap, move = common * self._moves("market")[day] + own * self._moves(listed.path)[day]
+        ends = self._level(listed, day) + np.array([gap, gap + move])
+        beyond = 0.4 * math.hypot(common, own) * np.abs(rng.standard_normal(2))
+        opened, close = np.round(np.exp(ends), 2).reshape(2, 1)
+        high, low = np.round(np.exp([[ends.max() + beyond[0]], [ends.min() - beyond[1]]]), 2)
+        volume = np.array([self._volume(listed, day, rng)], np.int64)
+        return Candles(self._midnight(day), opened, high, low, close, volume)
+
+    def _midnight(self, day: int) -> Ints:
+        midnight = datetime.combine(self._dates[day], datetime.min.time(), NEW_YORK)
+        return np.array([int(midnight.timestamp())])
 
     def _session(self, symbol: str, day: int, until: float) -> Candles:
         opens = int(self._opens[day])
         prices = self._nodes(symbol, day, opens, until)
-        midnight = datetime.combine(self._dates[day], datetime.min.time(), NEW_YORK)
         volume = self._traded(symbol, day, np.array([opens, until]), until)
         return Candles(
-            np.array([int(midnight.timestamp())]),
+            self._midnight(day),
             prices[:1],
             prices.max(keepdims=True),
             prices.min(keepdims=True),
@@ -267,12 +288,16 @@ class Market:
 
     def _log_path(self, listed: Listed, day: int, part: slice) -> Floats:
         common, own = _loadings(listed)
-        levels = self._levels(listed.path)
-        level = (_memory(listed.path) * levels[day - 1] if day else 0.0) - levels[max(self.day_on_or_before(ANCHOR), 0)]
         walk = common * self._walk("market", day)[part]
         if own:
             walk = walk + own * self._walk(listed.path, day)[part]
-        return np.asarray(walk + (math.log(listed.price) + level), np.float64)
+        return np.asarray(walk + self._level(listed, day), np.float64)
+
+    def _level(self, listed: Listed, day: int) -> float:
+        """Return the logarithm of the close before a day."""
+        levels = self._levels(listed.path)
+        before = _memory(listed.path) * levels[day - 1] if day else 0.0
+        return float(math.log(listed.price) + before - levels[max(self.day_on_or_before(ANCHOR), 0)])
 
     def _draw_moves(self, name: str) -> Floats:
         rng = np.random.default_rng([self.seed, crc32(name.encode())])
@@ -303,7 +328,7 @@ class Market:
         rng = np.random.default_rng([self.seed, crc32(symbol.encode()), self._dates[day].toordinal(), 1])
         opens, closes = self.hours(day)
         minutes = (closes - opens) // 60
-        total = LISTED[symbol].volume * math.exp(0.25 * rng.standard_normal()) * minutes / 390
+        total = self._volume(LISTED[symbol], day, rng)
         noon = np.linspace(-1, 1, minutes)
         weights = (0.5 + 1.5 * noon**2) * np.exp(0.5 * rng.standard_normal(minutes))
         regular = total * weights / weights.sum()
@@ -311,6 +336,10 @@ class Market:
         each = np.concatenate([quiet[: PRE_S // 60], regular, quiet[PRE_S // 60 :]])
         times = opens - PRE_S + 60.0 * np.arange(len(each) + 1)
         return times, np.concatenate([[0.0], np.cumsum(each)])
+
+    def _volume(self, listed: Listed, day: int, rng: np.random.Generator) -> float:
+        opens, closes = self.hours(day)
+        return listed.volume * math.exp(0.25 * rng.standard_normal()) * (closes - opens) / 23_400
 
     def _traded(self, symbol: str, day: int, times: Floats, until: float) -> Ints:
         if LISTED[symbol].is_index:

@@ -10,12 +10,13 @@ from typing import Any
 import structlog
 
 from db import boards
-from db.models import Notice, Place, Urgency, WatchBoard
+from db.models import GammaPoint, Notice, Place, Urgency, WatchBoard
 from db.pool import Connection, Database, DatabaseUnavailable
 from services import notices
 from services.clock import NEW_YORK
 from services.errors import DatabaseAway, PulseError, TooManySymbols, UnknownSymbol
 from services.feeds.base import Quote
+from services.gamma import Gamma
 from services.jobs import Again
 from services.levels import Levels
 from services.market import MOST_SYMBOLS, Market
@@ -38,12 +39,7 @@ class Boards:
 
     async def set_board(self, guild_id: int, channel_id: int, symbols: Sequence[str], by: int) -> WatchBoard:
         """Show canonical symbols in a channel, in place of what it showed; raises UnknownSymbol or TooManySymbols."""
-        if len(symbols) > MOST_SYMBOLS:
-            raise TooManySymbols(len(symbols), MOST_SYMBOLS)
-        known = self._market.directory
-        for symbol in symbols:
-            if len(known) and symbol not in known:
-                raise UnknownSymbol(symbol, known.nearest(symbol))
+        known_symbols(self._market, symbols)
         board = WatchBoard(guild_id, channel_id, tuple(symbols), by)
         async with self._transaction() as conn:
             await boards.set_board(conn, board)
@@ -87,7 +83,7 @@ class Boards:
 
     async def _rows(self, symbols: set[str], *, opening: bool) -> dict[str, Row]:
         lines = await self._market.lines(symbols)
-        rows = {symbol: _row(line.quote, opening=opening) for symbol, line in lines.items()}
+        rows = {symbol: quote_row(line.quote, opening=opening) for symbol, line in lines.items()}
         if opening:
             found = await asyncio.gather(*(self._gamma(symbol) for symbol in rows))
             for row, gamma in zip(rows.values(), found, strict=True):
@@ -100,8 +96,7 @@ class Boards:
         except PulseError as error:
             log.info("board without gamma", symbol=symbol, reason=str(error))
             return None
-        named = {"call_wall": gamma.call_wall, "put_wall": gamma.put_wall, "flip": gamma.flip}
-        return {name: None if level is None else f"{level:.2f}" for name, level in named.items()}
+        return levels_row(gamma)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
@@ -112,7 +107,24 @@ class Boards:
             raise DatabaseAway from error
 
 
-def _row(quote: Quote, *, opening: bool) -> Row:
+def known_symbols(market: Market, symbols: Sequence[str]) -> None:
+    """Refuse symbols that a board cannot show: raises UnknownSymbol or TooManySymbols."""
+    if len(symbols) > MOST_SYMBOLS:
+        raise TooManySymbols(len(symbols), MOST_SYMBOLS)
+    known = market.directory
+    for symbol in symbols:
+        if len(known) and symbol not in known:
+            raise UnknownSymbol(symbol, known.nearest(symbol))
+
+
+def levels_row(levels: Gamma | GammaPoint) -> dict[str, str | None]:
+    """Return walls and flip as a notice carries them."""
+    named = {"call_wall": levels.call_wall, "put_wall": levels.put_wall, "flip": levels.flip}
+    return {name: None if level is None else f"{level:.2f}" for name, level in named.items()}
+
+
+def quote_row(quote: Quote, *, opening: bool) -> Row:
+    """Return a quote as a notice carries it; at the opening its price is that of the open."""
     price = quote.day_open if opening and quote.day_open else quote.price
     change = (price / quote.previous_close - 1) * 100 if quote.previous_close else None
     return {

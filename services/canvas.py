@@ -22,7 +22,7 @@ _FONTS = FilePath(__file__).parent / "fonts"
 _DPI = 72  # makes matplotlib's points pixels
 _ACCURATE = 256  # widths are measured at this size
 
-Edges = float | NDArray[np.float64]
+Edges = float | NDArray[np.float64] | NDArray[np.int64]
 
 
 class Weight(StrEnum):
@@ -89,6 +89,11 @@ class Canvas:
         path = Path([(x, y), (right, y), (right, bottom), (x, bottom), (x, y)], closed=True)
         self._renderer.draw_path(self._pen(colour, 2 * radius), path, self._down, to_rgba(colour))
 
+    def area(self, points: NDArray[np.float64], colour: str) -> None:
+        """Fill the polygon through `points` (n × 2, as x and y), which need not be closed."""
+        path = Path(np.vstack((points, points[:1])), closed=True)
+        self._renderer.draw_path(self._pen(), path, self._down, to_rgba(colour))
+
     def polyline(self, points: Sequence[tuple[float, float]] | NDArray[np.float64], width: float, colour: str) -> None:
         """Stroke a line through `points` (n × 2, as x and y) with round joints and ends."""
         pen = self._pen(colour, width)
@@ -113,6 +118,27 @@ class Canvas:
         pen.set_joinstyle("round")
         pen.set_snap(False)
         return pen
+
+
+def wrapped(parts: Sequence[str], font: Font, room: float) -> list[str]:
+    """Put parts into as few lines of `room` pixels as they need, evenly filled, with dots between."""
+    fewest = len(_lines(parts, font, room))
+    even = (_lines(parts, font, room * share / 20) for share in range(10, 21))
+    return next(lines for lines in even if len(lines) == fewest)
+
+
+def _lines(parts: Sequence[str], font: Font, room: float) -> list[str]:
+    lines: list[str] = []
+    used = room
+    for part in parts:
+        wanted = font.width(" · ") + font.width(part)
+        if used + wanted <= room:
+            lines[-1] += f" · {part}"
+            used += wanted
+        else:
+            lines.append(part)
+            used = font.width(part)
+    return lines
 
 
 @lru_cache(1024)

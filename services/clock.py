@@ -5,14 +5,19 @@ import json
 import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
 PRE_MARKET_OPENS = time(4)
-POST_MARKET_CLOSES = time(20)
+AFTER_HOURS = timedelta(hours=4)
+A_YEAR = 370
+
+
+Sessions = tuple[tuple[datetime, datetime], ...]
+"""Regular sessions as (open, close) pairs, aware UTC, oldest first."""
 
 
 class Phase(StrEnum):
@@ -36,28 +41,37 @@ class Session:
     half_day: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Calendar:
-    """Regular sessions as (open, close) pairs, aware UTC, oldest first."""
+    """The sessions that are known; whoever holds it sees those that `services.sessions` learns of later."""
 
-    sessions: tuple[tuple[datetime, datetime], ...]
+    sessions: Sessions
+    _running: tuple[Sessions, Session] | None = field(default=None, init=False, repr=False, compare=False)
+    """The session that was open when last asked, and where it was found: most questions are about the same one."""
 
     def at(self, now: datetime) -> Session:
         """Return the session state at `now`; raises ValueError outside the calendar's range."""
+        if self._running:
+            known, running = self._running
+            if known is self.sessions and running.opens_at <= now < running.closes_at:
+                return running
         index = bisect_right(self.sessions, now, key=lambda s: s[1])
         if index == len(self.sessions):
             raise ValueError(f"the exchange calendar ends before {now:%d %b %Y}")
         opens, closes = self.sessions[index]
-        return Session(self._phase(now, index), opens, closes, _is_half_day(closes))
+        session = Session(self._phase(now, index), opens, closes, _is_half_day(closes))
+        if session.phase is Phase.OPEN:
+            self._running = self.sessions, session
+        return session
 
     def _phase(self, now: datetime, index: int) -> Phase:
         opens, _ = self.sessions[index]
-        today = now.astimezone(NEW_YORK).date()
         if now >= opens:
             return Phase.OPEN
+        today = now.astimezone(NEW_YORK).date()
         if _on_day(opens) == today and now >= _at(today, PRE_MARKET_OPENS):
             return Phase.PRE
-        if index and _on_day(self.sessions[index - 1][1]) == today and now < _at(today, POST_MARKET_CLOSES):
+        if index and now < self.sessions[index - 1][1] + AFTER_HOURS:
             return Phase.POST
         return Phase.CLOSED
 
@@ -72,23 +86,43 @@ class Calendar:
         return index < len(self.sessions) and _on_day(self.sessions[index][0]) == day
 
 
-def load_calendar(today: date) -> Calendar:
-    """Return the NYSE calendar from a year ago to a year ahead.
+def corrected(computed: Sessions, said: Sessions) -> Sessions:
+    """Return the sessions with the broker's word for all days from its first to its last, half days and closures."""
+    if not said:
+        return computed
+    first, last = _on_day(said[0][0]), _on_day(said[-1][0])
+    before = tuple(session for session in computed if _on_day(session[0]) < first)
+    after = tuple(session for session in computed if _on_day(session[0]) > last)
+    return (*before, *said, *after)
+
+
+def new_york_day(now: datetime) -> date:
+    """Return the date that it is in New York."""
+    return _on_day(now)
+
+
+def new_york_midnight(now: datetime) -> datetime:
+    """Return the moment (aware UTC) at which the New York date of `now` ends."""
+    return _at(_on_day(now) + timedelta(days=1), time()).astimezone(UTC)
+
+
+def load_calendar(today: date, days_back: int = A_YEAR) -> Calendar:
+    """Return the NYSE calendar from a year ago, or as far back as wanted, to a year ahead.
 
     Imports `exchange_calendars`, which brings pandas and some 60 MB: a long-lived process asks `load_calendar_apart`.
     """
     import exchange_calendars  # noqa: PLC0415 - heavy, and only wanted in the short-lived process
 
-    xnys = exchange_calendars.get_calendar("XNYS", start=(today - timedelta(days=370)).isoformat())
+    xnys = exchange_calendars.get_calendar("XNYS", start=(today - timedelta(days=days_back)).isoformat())
     opens: Sequence[datetime] = xnys.opens.dt.to_pydatetime()
     closes: Sequence[datetime] = xnys.closes.dt.to_pydatetime()
     return Calendar(tuple((o.astimezone(UTC), c.astimezone(UTC)) for o, c in zip(opens, closes, strict=True)))
 
 
-async def load_calendar_apart() -> Calendar:
-    """Return `load_calendar(today)` computed in a process that ends at once and takes pandas with it."""
+async def load_calendar_apart(days_back: int = A_YEAR) -> Calendar:
+    """Return `load_calendar` of today, computed in a process that ends at once and takes pandas with it."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.clock", stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "services.clock", str(days_back), stdout=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
     if process.returncode:
@@ -109,5 +143,5 @@ def _is_half_day(closes: datetime) -> bool:
 
 
 if __name__ == "__main__":
-    pairs = load_calendar(datetime.now(NEW_YORK).date()).sessions
+    pairs = load_calendar(datetime.now(NEW_YORK).date(), int(sys.argv[1])).sessions
     sys.stdout.write(json.dumps([(int(o.timestamp()), int(c.timestamp())) for o, c in pairs]))

@@ -3,17 +3,26 @@
     PulseError                    str(error) is safe to show and says what to do next
     ├── UserError                 the request cannot be answered as asked
     │   ├── UnknownSymbol         with the nearest matches
+    │   ├── IsOption              an option where its underlying is asked for
+    │   ├── AdjustedRoot          a contract that does not deliver 100 shares
     │   ├── NoChain               the symbol has no listed options at our sources
+    │   ├── NoBars                no source has candles
     │   ├── NothingExpires        no expiry is left for the chosen filter
+    │   ├── NothingTraded         the range of a chart holds no candle
+    │   ├── ImpossibleInterval    candles too short or too long for the range of a chart
     │   ├── NoSymbols
     │   ├── TooManySymbols
     │   ├── NotANumber            what was typed as a price or a quantity
+    │   ├── NotAnExpiry           what was typed as an expiration
     │   ├── OrderRefused          with every guard that says no
     │   ├── PreviewGone           the ticket has ended, or is somebody else's
     │   ├── UnknownOrder          likewise for an order
     │   ├── UnknownAlert          likewise for an alert
     │   ├── TooManyAlerts
-    │   └── BadLevel              a price at which no alert makes sense
+    │   ├── TooManyWatches
+    │   ├── LimitReached          all uses of the day; says when they come back
+    │   ├── BadLevel              a price at which no alert makes sense
+    │   └── OtherVersion          a button that this version of the bot does not know
     ├── BrokerError
     │   ├── BrokerRejected        the broker said no, in its words; final as the answer to a first send only
     │   ├── BrokerUnavailable     nothing was sent, or a read failed; safe to repeat
@@ -21,12 +30,17 @@
     │       └── DuplicateOrder    the broker has our id already: it exists, ask for it
     ├── BadData                   the source answered, but drawing it would be a guess
     ├── FeedUnavailable           a source is down, slow or refusing; safe to repeat
+    ├── StorageUnavailable        the stored files cannot be reached at the moment; safe to repeat
     └── DatabaseAway              PostgreSQL cannot be reached at the moment
 
 Raise where the fact is known; catch only at the edges: `bot.replies`, `web.middleware`, the job runner, `pulse`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from db.pool import DatabaseUnavailable
 
 
 class PulseError(Exception):
@@ -48,6 +62,27 @@ class UnknownSymbol(UserError):
         super().__init__(f"I do not know **{symbol}**. {hint}")
 
 
+class IsOption(UserError):
+    """An option was named where its underlying is asked for: whoever means the one must not get the other."""
+
+    def __init__(self, option: str, underlying: str) -> None:
+        super().__init__(
+            f"**{option}** is an option; what I can show and trade here is its underlying. Type `{underlying}`, "
+            f"or `/chain symbol:{underlying}` for its options."
+        )
+
+
+class AdjustedRoot(UserError):
+    """A root with a digit, such as AAPL1: the contract was changed by a split or a merger."""
+
+    def __init__(self, root: str) -> None:
+        plain = "".join(character for character in root if not character.isdigit())
+        super().__init__(
+            f"**{root}** is an adjusted option root: since a split, merger or special dividend its contracts deliver "
+            f"something else than 100 shares, so levels and prices of it would mislead. Type `{plain}`."
+        )
+
+
 class NoChain(UserError):
     """The symbol is known but has no listed options at our sources."""
 
@@ -56,8 +91,26 @@ class NoChain(UserError):
         super().__init__(f"**{symbol}** has no option chain at our data sources. `/quote` still works for it.")
 
 
+class NoBars(UserError):
+    """None of our sources has candles."""
+
+    def __init__(self, symbol: str) -> None:
+        super().__init__(f"None of our data sources has bars of **{symbol}**. `/quote` and `/gamma` may still work.")
+
+
 class NothingExpires(UserError):
     """The expiry filter leaves no contract."""
+
+
+class NothingTraded(UserError):
+    """The range of a chart holds no candle."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(f"Our data sources have no trade of it in the last {words}. Choose a longer range.")
+
+
+class ImpossibleInterval(UserError):
+    """Candles of this length do not fit the range of a chart; the text says which do."""
 
 
 class NoSymbols(UserError):
@@ -80,6 +133,17 @@ class NotANumber(UserError):
     def __init__(self, typed: str) -> None:
         shown = "".join(c for c in typed if c.isalnum() or c in " .,-+$%")[:20].strip() or "that"
         super().__init__(f"I cannot read **{shown}** as a number. Type it like 187.50, without words.")
+
+
+class NotAnExpiry(UserError):
+    """What was typed as an expiration is none."""
+
+    def __init__(self, typed: str) -> None:
+        shown = "".join(c for c in typed if c.isalnum() or c in " .,-/")[:20].strip() or "that"
+        super().__init__(
+            f"I cannot read **{shown}** as an expiration. Type it like `27 Nov`, `2026-11-27`, `next friday`, `0dte`, "
+            "`weekly` or `monthly`, or pick one from the list."
+        )
 
 
 class OrderRefused(UserError):
@@ -115,8 +179,33 @@ class TooManyAlerts(UserError):
         super().__init__(f"You have {most} alerts, which is the most. Delete one in `/alerts` first.")
 
 
+class LimitReached(UserError):
+    """The person has used what their plan includes in a day; `resets_at` is aware UTC."""
+
+    def __init__(self, plan: str, most: str, what: str, resets_at: datetime) -> None:
+        self.resets_at = resets_at
+        super().__init__(
+            f"You have used the {most} {what} that a day of the **{plan.upper()}** plan includes. "
+            f"They are back <t:{resets_at.timestamp():.0f}:R>."
+        )
+
+
+class TooManyWatches(UserError):
+    """The server, or the person in direct messages, has as many watches as one may have."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"There are {most} watches here already, which is the most. Stop one of them first.")
+
+
 class BadLevel(UserError):
     """An alert at this price makes no sense; the text says which would."""
+
+
+class OtherVersion(UserError):
+    """What was pressed belongs to an earlier or a later version of the bot."""
+
+    def __init__(self) -> None:
+        super().__init__("This button is from another version of me. Run its command again.")
 
 
 class BrokerError(PulseError):
@@ -155,6 +244,13 @@ class FeedUnavailable(PulseError):
         )
 
 
+class StorageUnavailable(PulseError):
+    """The stored files cannot be reached at the moment; safe to repeat."""
+
+    def __init__(self) -> None:
+        super().__init__("Our stored files cannot be reached right now. Try again in a minute.")
+
+
 class DatabaseAway(PulseError):
     """PostgreSQL cannot be reached at the moment; nothing was changed."""
 
@@ -163,3 +259,12 @@ class DatabaseAway(PulseError):
             "Our database cannot be reached right now, so nothing was saved. Try again in a minute; "
             "`/status` shows when it is back."
         )
+
+
+@contextmanager
+def outages_told() -> Iterator[None]:
+    """Raise DatabaseAway where PostgreSQL is away."""
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        raise DatabaseAway from error

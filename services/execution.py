@@ -15,9 +15,9 @@ import structlog
 
 from db import accounts, audit, orders
 from db.models import Account, Notice, Order, OrderState, Side, Spec, Tif, TradingState, Urgency
-from db.orders import Intent, Trail
+from db.orders import SETTLE, Intent, Trail, settle_key
 from db.pool import Connection, Database, DatabaseUnavailable
-from services import notices
+from services import jobs, notices
 from services.brokers.base import Broker, NewOrder, Report, Word
 from services.clock import Phase
 from services.errors import BrokerError, BrokerRejected
@@ -79,6 +79,11 @@ def trail_of(intent: Intent, now: datetime, detail: str, *, corrects: bool = Fal
         subject=order.token,
     )
     return Trail(now, facts | {"detail": detail} if detail else facts, notice)
+
+
+async def enqueue_settle(conn: Connection, order_id: int) -> None:
+    """Have an order brought forward after the caller's transaction."""
+    await jobs.enqueue(conn, SETTLE, {"order_id": order_id}, settle_key(order_id))
 
 
 def order_json(order: Order) -> dict[str, Any]:

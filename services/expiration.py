@@ -1,6 +1,6 @@
 """When options settle, and which expiries a reader means by a word."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -10,6 +10,7 @@ from services.clock import NEW_YORK
 _EPOCH = date(1970, 1, 1)
 _CLOSE, _EARLY_CLOSE = time(16), time(13)
 _OPEN = time(9, 30)
+_NEAR = timedelta(days=94)
 
 
 class Expiry(StrEnum):
@@ -19,6 +20,7 @@ class Expiry(StrEnum):
     ZERO_DTE = "0dte"
     WEEK = "week"
     OPEX = "opex"
+    NEAR = "94d"
 
 
 def day_number(day: date) -> int:
@@ -55,7 +57,8 @@ def choose(which: Expiry | date, live: Sequence[date], as_of: datetime) -> Seque
     """Return those of `live` (unexpired, nearest first) that `which` means at `as_of` (aware); empty if there are none.
 
     0DTE is the nearest expiry, today while something is left today; week goes through the coming Friday, or is the
-    nearest expiry if nothing falls before it; OPEX is the next third Friday, or the Thursday before a holiday.
+    nearest expiry if nothing falls before it; OPEX is the next third Friday, or the Thursday before a holiday; near is
+    the next 94 days, which hold the quarterly expiry.
     """
     if isinstance(which, Expiry):
         match which:
@@ -68,6 +71,9 @@ def choose(which: Expiry | date, live: Sequence[date], as_of: datetime) -> Seque
                 return [day for day in live if day <= friday] or live[:1]
             case Expiry.OPEX:
                 return _next_monthly(live)
+            case Expiry.NEAR:
+                last = as_of.astimezone(NEW_YORK).date() + _NEAR
+                return [day for day in live if day <= last]
     return [day for day in live if day == which]
 
 
@@ -88,14 +94,15 @@ def _coming_friday(as_of: datetime) -> date:
     return session + timedelta(days=(4 - session.weekday()) % 7)
 
 
+def is_monthly(day: date, listed: Collection[date]) -> bool:
+    """Tell whether `day` is a monthly expiry: a third Friday, or the Thursday before one that is not listed."""
+    friday = _third_friday(day)
+    return day == friday or (day == friday - timedelta(days=1) and friday not in listed)
+
+
 def _next_monthly(live: Sequence[date]) -> Sequence[date]:
     listed = set(live)
-    for day in live:
-        friday = _third_friday(day)
-        thursday = friday - timedelta(days=1)
-        if day == friday or (day == thursday and friday not in listed):
-            return [day]
-    return []
+    return [day for day in live if is_monthly(day, listed)][:1]
 
 
 def _third_friday(day: date) -> date:

@@ -7,10 +7,10 @@ import numpy as np
 
 from db.models import Theme
 from services import png
-from services.canvas import Align, Canvas, Font, Weight
+from services.canvas import Align, Canvas, Font, Weight, wrapped
 from services.chart_frame import Floats, Frame, round_number, round_prices, spread
 from services.gamma import Gamma
-from services.gamma_words import distance, expiries, moment, money, net_at, provenance, strike
+from services.gamma_words import distance, expiries, moment, money, net_at, per, provenance, strike
 from services.palette import PALETTES, Palette
 
 
@@ -37,7 +37,7 @@ def draw_gamma(canvas: Canvas, gamma: Gamma, palette: Palette) -> Frame:
     """Draw the gamma picture on `canvas` and return where things stand."""
     unit = min(canvas.width / 1080, canvas.height / 800)
     note, labels = Font(round(21 * unit)), Font(round(28 * unit))
-    lines = _wrapped(provenance(gamma), note, canvas.width - 76 * unit)
+    lines = wrapped(provenance(gamma), note, canvas.width - 76 * unit)
     left = 54 * unit + max(labels.width(f"{gamma.spot:,.0f}"), 64 * unit)
     bottom = canvas.height - (73 + 28 * len(lines)) * unit
     frame = Frame(gamma, unit, left, 158 * unit, canvas.width - 284 * unit, bottom)
@@ -71,7 +71,7 @@ class _Drawing:
         self.canvas.text(right, 87 * u, money(g.total, signed=True), title, colour, Align.RIGHT)
         bars = self.frame.bars
         what = f"Gamma per {strike(bars.step)} pts" if bars.binned else "Gamma by strike"
-        line, words = f"{what} · {moment(g)} · {expiries(g)}", f"{sign} gamma · net per 1% move"
+        line, words = f"{what} · {moment(g)} · {expiries(g)}", f"{sign} gamma · net {per(g)}"
         sizes = [self.font(size) for size in (27, 26, 25, 24, 23, 22, 21)]
         room = right - 74 * u
         font = next((font for font in sizes if font.width(line) + font.width(words) <= room), sizes[-1])
@@ -189,24 +189,3 @@ class _Drawing:
             half = font.width(words) / 2
             if first <= x - half and x + half <= last and abs(x - zero) > half + 18 * u:
                 self.canvas.text(x, y, words, font, p.muted, Align.CENTRE)
-
-
-def _wrapped(parts: Sequence[str], font: Font, room: float) -> list[str]:
-    fewest = len(_lines(parts, font, room))
-    shares = (share / 20 for share in range(10, 20))
-    even = (_lines(parts, font, room * share) for share in shares)
-    return next((lines for lines in even if len(lines) == fewest), _lines(parts, font, room))
-
-
-def _lines(parts: Sequence[str], font: Font, room: float) -> list[str]:
-    lines: list[str] = []
-    used = room
-    for part in parts:
-        wanted = font.width(" · ") + font.width(part)
-        if used + wanted <= room:
-            lines[-1] += f" · {part}"
-            used += wanted
-        else:
-            lines.append(part)
-            used = font.width(part)
-    return lines

@@ -25,14 +25,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "symbol", metavar="SYMBOL_OR_FILE", help="a symbol, or a Cboe quote table (CSV) or answer (JSON)"
     )
-    parser.add_argument("--mode", choices=("ours", "perfiliev", "gflows"), default="ours", help="by whose definitions")
+    parser.add_argument(
+        "--mode", choices=("ours", "vendor", "perfiliev", "gflows"), default="ours", help="by whose definitions"
+    )
+    parser.add_argument("--volume", action="store_true", help="count the contracts traded today, not those open")
+    parser.add_argument("--per-point", action="store_true", help="exposures per point instead of per 1 %% move")
     parser.add_argument("--rate", type=float, default=0.045, help="yearly interest rate, continuous (default 0.045)")
     parser.add_argument(
         "--asof", type=_moment, help="measure time from this moment (ISO 8601, New York unless it says)"
     )
-    parser.add_argument("--expiry", type=_expiry, default=Expiry.ALL, help="all, 0dte, week, opex, or a date")
-    parser.add_argument("--json", action="store_true", help="print JSON; exposures are dollars per 1 %% move")
+    parser.add_argument("--expiry", type=_expiry, default=Expiry.ALL, help="all, 0dte, week, opex, 94d, or a date")
+    parser.add_argument("--json", action="store_true", help="print JSON; exposures are dollars")
     parser.add_argument("--png", type=Path, metavar="OUT", help="also draw the picture into this file")
+    parser.add_argument("--tall", action="store_true", help="draw it 1080×1350 instead of 1200×800")
 
 
 def run(arguments: argparse.Namespace, load: "Callable[[str], Chain]") -> int:
@@ -40,9 +45,10 @@ def run(arguments: argparse.Namespace, load: "Callable[[str], Chain]") -> int:
     try:
         gamma = _analyze(arguments, load)
         if arguments.png:
-            from services.charts import gamma_picture  # noqa: PLC0415 - brings matplotlib, and most runs draw nothing
+            from services.charts import LANDSCAPE, PORTRAIT, gamma_picture  # noqa: PLC0415 - most runs draw nothing
 
-            arguments.png.write_bytes(gamma_picture(gamma))
+            size = PORTRAIT if arguments.tall else LANDSCAPE
+            arguments.png.write_bytes(gamma_picture(gamma, size=size))
     except (PulseError, OSError) as error:
         sys.stderr.write(f"pulse: {error}\n".replace("**", "").replace("`", ""))
         return 2
@@ -51,12 +57,13 @@ def run(arguments: argparse.Namespace, load: "Callable[[str], Chain]") -> int:
 
 
 def _analyze(arguments: argparse.Namespace, load: "Callable[[str], Chain]") -> "Gamma":
-    from services.gamma import Mode, analyze  # noqa: PLC0415 - numpy
+    from services.gamma import Lens, Mode, analyze  # noqa: PLC0415 - numpy
 
     chain = _chain(arguments.symbol, load)
     if arguments.asof:
         chain = replace(chain, as_of=arguments.asof)
-    return analyze(chain, mode=Mode(arguments.mode), expiry=arguments.expiry, rate=arguments.rate)
+    lens = Lens(arguments.expiry, Mode(arguments.mode), arguments.volume, arguments.per_point)
+    return analyze(chain, lens, rate=arguments.rate)
 
 
 def _chain(named: str, load: "Callable[[str], Chain]") -> "Chain":
@@ -77,34 +84,69 @@ def _chain(named: str, load: "Callable[[str], Chain]") -> "Chain":
 
 
 def _as_json(gamma: "Gamma") -> str:
-    levels = "total gross flip call_wall put_wall abs_gamma max_pain expected_move contracts coverage"
-    facts = {"symbol": gamma.symbol, "spot": gamma.spot, "asof": gamma.as_of.isoformat()}
-    return json.dumps(facts | {name: getattr(gamma, name) for name in levels.split()}, indent=2) + "\n"
+    levels = (
+        "total gross zero_dte flip call_wall put_wall max_call_gamma max_put_gamma abs_gamma call_oi_wall put_oi_wall "
+        "max_pain expected_move vanna charm contracts coverage"
+    )
+    lens = gamma.lens
+    facts = {
+        "symbol": gamma.symbol,
+        "spot": gamma.spot,
+        "asof": gamma.as_of.isoformat(),
+        "source": gamma.source,
+        "open_interest_date": gamma.open_interest_date and gamma.open_interest_date.isoformat(),
+        "mode": lens.mode,
+        "counting": "volume" if lens.by_volume else "open interest",
+        "per": "point" if lens.per_point else "1 %",
+    }
+    by_expiry = [{"expiry": day.isoformat(), "net": net, "gross": gross} for day, net, gross in gamma.by_expiry]
+    sources = {kind: share for share, kind in gamma.iv_sources}
+    values = {name: getattr(gamma, name) for name in levels.split()}
+    return json.dumps(facts | values | {"iv_sources": sources, "by_expiry": by_expiry}, indent=2) + "\n"
 
 
 def _in_words(gamma: "Gamma") -> str:
-    from services.gamma_words import iv_sources, lateness  # noqa: PLC0415 - numpy
+    from services.gamma_words import iv_sources, lateness, per  # noqa: PLC0415 - numpy
 
     local = gamma.as_of.astimezone(NEW_YORK)
     nearest, last = gamma.expiries[0], gamma.expiries[-1]
     until = f" to {last:%d %b %Y}" if last != nearest else ""
+    counts = "volume" if gamma.lens.by_volume else "open interest"
+    mood = "positive" if gamma.total >= 0 else "negative"
     lines = (
         ("as of", f"{local:%d %b %Y %H:%M} New York, {gamma.source}, {lateness(gamma)}"),
+        (counts, "of the day" if gamma.lens.by_volume else _dated(gamma.open_interest_date)),
         ("spot", _price(gamma.spot)),
-        ("net gamma", f"{_dollars(gamma.total)} per 1 % move ({'positive' if gamma.total >= 0 else 'negative'})"),
-        ("gross gamma", _dollars(gamma.gross).lstrip("+")),
+        ("net gamma", f"{_dollars(gamma.total)} {per(gamma).replace('1%', '1 %')} ({mood})"),
+        ("gross gamma", f"{_dollars(gamma.gross).lstrip('+')}, {gamma.zero_dte:.1%} of it 0DTE"),
         ("flip", _price(gamma.flip)),
         ("call wall", _price(gamma.call_wall)),
         ("put wall", _price(gamma.put_wall)),
-        ("most gamma", _price(gamma.abs_gamma)),
+        ("most gamma", _sides(gamma.abs_gamma, gamma.max_call_gamma, gamma.max_put_gamma)),
+        (f"most {'traded' if gamma.lens.by_volume else 'open'}", _sides(None, gamma.call_oi_wall, gamma.put_oi_wall)),
         ("max pain", f"{_price(gamma.max_pain)} on {nearest:%d %b %Y}"),
         ("expected move", f"{'± ' if gamma.expected_move else ''}{_price(gamma.expected_move)} to {nearest:%d %b %Y}"),
+        *((("vanna", f"{_dollars(gamma.vanna)} of delta per point of volatility"),) if gamma.vanna is not None else ()),
+        *((("charm", f"{_dollars(gamma.charm)} of delta per day"),) if gamma.charm is not None else ()),
         ("expiries", f"{len(gamma.expiries)}, {nearest:%d %b %Y}{until}"),
-        ("contracts", f"{gamma.contracts:,}, {gamma.coverage:.1%} of open interest with an implied volatility"),
+        *(
+            (f"  {each.day:%d %b %Y}", f"{_dollars(each.net)} net, {each.gross / (gamma.gross or 1.0):.1%} of gross")
+            for each in gamma.by_expiry
+        ),
+        ("contracts", f"{gamma.contracts:,}, {gamma.coverage:.1%} of {counts} with an implied volatility"),
         ("volatility", ", ".join(iv_sources(gamma))),
         ("convention", "dealers long calls, short puts"),
     )
     return "\n".join((gamma.symbol, *(f"  {name:<14} {text}" for name, text in lines))) + "\n"
+
+
+def _sides(both: float | None, calls: float | None, puts: float | None) -> str:
+    first = "" if both is None else f"{_price(both)}, "
+    return f"{first}calls {_price(calls)}, puts {_price(puts)}"
+
+
+def _dated(day: date | None) -> str:
+    return "undated" if day is None else f"of {day:%d %b %Y}"
 
 
 def _price(value: float | None) -> str:

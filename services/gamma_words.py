@@ -5,11 +5,17 @@ from datetime import date
 import numpy as np
 
 from services.clock import NEW_YORK
-from services.expiration import is_stand_in
-from services.gamma import Expiry, Gamma, Mode
+from services.expiration import Expiry, is_stand_in
+from services.gamma import Gamma
+from services.lens import Mode
 
 _STAND_INS = {Expiry.ZERO_DTE: "next expiry", Expiry.WEEK: "nearest expiry"}
-_FILTERS = {Expiry.ZERO_DTE: "0DTE", Expiry.WEEK: "this week", Expiry.OPEX: "OPEX"}
+_FILTERS = {Expiry.ZERO_DTE: "0DTE", Expiry.WEEK: "this week", Expiry.OPEX: "OPEX", Expiry.NEAR: "94 days"}
+_MODES = {
+    Mode.VENDOR: "The source's own gamma",
+    Mode.PERFILIEV: "Perfiliev's definitions",
+    Mode.GFLOWS: "gflows' definitions",
+}
 
 
 def alt_text(gamma: Gamma) -> str:
@@ -20,7 +26,7 @@ def alt_text(gamma: Gamma) -> str:
     facts = [
         f"Gamma exposure of {g.symbol} by strike on {_day(local)} at {local:%H:%M} ET, {expiries(g)}.",
         f"Spot {g.spot:,.2f}.",
-        f"Net {money(g.total, signed=True)} per 1% move: {sign} gamma; gross {money(g.gross)}.",
+        f"Net {money(g.total, signed=True)} {per(g)}: {sign} gamma; gross {money(g.gross)}.",
         *(
             f"{name} {strike(wall)} ({money(net_at(g, wall))} net)."
             for name, wall in (("Call wall", g.call_wall), ("Put wall", g.put_wall))
@@ -54,9 +60,16 @@ def provenance(gamma: Gamma) -> list[str]:
     """Tell what the picture rests on: convention, dates, coverage and sources."""
     g = gamma
     dated = f"open interest of {_day(g.open_interest_date)}" if g.open_interest_date else "open interest undated"
-    mode = [] if g.mode is Mode.OURS else [f"{g.mode} definitions"]
+    if g.lens.by_volume:
+        dated = "volume of the day, not open interest"
+    mode = [_MODES[g.lens.mode]] if g.lens.mode in _MODES else []
     known = f"{g.coverage:.1%} of it with IV"
     return [*mode, "Dealers long calls, short puts", dated, known, *iv_sources(g), f"{g.source}, {lateness(g)}"]
+
+
+def per(gamma: Gamma) -> str:
+    """Name the move that exposures are given for."""
+    return "per point" if gamma.lens.per_point else "per 1% move"
 
 
 def iv_sources(gamma: Gamma) -> list[str]:
@@ -73,9 +86,10 @@ def lateness(gamma: Gamma) -> str:
 
 def stand_in(gamma: Gamma) -> str | None:
     """Name the only expiry of a filter of whose own day or week nothing is left, else return None."""
-    if not (isinstance(gamma.expiry, Expiry) and is_stand_in(gamma.expiry, gamma.expiries[0], gamma.as_of)):
+    expiry = gamma.lens.expiry
+    if not (isinstance(expiry, Expiry) and is_stand_in(expiry, gamma.expiries[0], gamma.as_of)):
         return None
-    return _STAND_INS[gamma.expiry]
+    return _STAND_INS[expiry]
 
 
 def moment(gamma: Gamma) -> str:
@@ -91,7 +105,7 @@ def expiries(gamma: Gamma) -> str:
     if instead := stand_in(gamma):
         return f"{instead} {only}"
     count = f"{len(days)} expiries" if len(days) != 1 else f"expiry {only}"
-    name = _FILTERS.get(gamma.expiry) if isinstance(gamma.expiry, Expiry) else None
+    name = _FILTERS.get(gamma.lens.expiry) if isinstance(gamma.lens.expiry, Expiry) else None
     return f"{name} · {count}" if name else count
 
 

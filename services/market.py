@@ -1,28 +1,43 @@
 """Market data as the rest of the product asks for it: one answer from the first source that has it."""
 
-import asyncio
 import contextlib
-import time
-from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 
 from services.clock import Calendar, Phase, Session
-from services.errors import BadData, FeedUnavailable, NoChain, NoSymbols, PulseError, TooManySymbols, UnknownSymbol
-from services.feeds.base import Chain, Feed, Quote
-from services.symbols import Directory
+from services.directory import Directory
+from services.errors import (
+    BadData,
+    FeedUnavailable,
+    NoBars,
+    NoChain,
+    NoSymbols,
+    PulseError,
+    TooManySymbols,
+    UnknownSymbol,
+)
+from services.feeds.base import Access, Bars, Chain, Feed, Offer, Quote
+from services.shared_answers import SharedAnswers, singly
 from services.tape import Tape
 
 MOST_SYMBOLS = 10
 CANARY = "SPY"
 """It trades whenever anything does."""
-QUOTES_FRESH_S = 1.0
-CHAIN_FRESH_S = 5.0
+QUOTES_KEPT = timedelta(seconds=1)
+CHAIN_KEPT = timedelta(seconds=5)
+BARS_KEPT = timedelta(seconds=5)
+MOST_QUOTES, MOST_CHAINS, MOST_BARS = 5000, 32, 16
+"""Answers that are kept in memory; the chain of SPX takes 2 MB."""
 QUOTE_STALE = timedelta(minutes=2)
+CLOSING_PRINT = timedelta(minutes=1)
+"""The closing auction prints up to so much after the close, and is its price."""
 CHAIN_STALE = timedelta(minutes=30)
+NEAR_CLOSE = timedelta(minutes=5)
+"""Option quotes end up to so long before the close; older ones are not of it."""
 
 T = TypeVar("T")
 
@@ -38,14 +53,19 @@ class Line:
     stale: bool
     """The source is live and the market open, yet nothing came for longer than its contract allows."""
     session: Session
+    traded: Phase = Phase.OPEN
+    """The part of the trading day that the price is of; that of a recording counts as open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The answer to a request for quotes, in the order asked; `missing` says why a symbol is not there."""
+    """The answer to a request for quotes, in the order asked."""
 
     lines: tuple[Line, ...]
-    missing: tuple[PulseError, ...]
+    missing: Mapping[str, PulseError]
+    """Why a symbol is not there."""
+    away: tuple[FeedUnavailable, ...] = ()
+    """Sources that would have been preferred to those that answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +77,24 @@ class FeedHealth:
     """None before the first request."""
     detail: str
     data_age: timedelta | None
+    access: tuple[Access, ...] = ()
+
+
+class _Told(NamedTuple):
+    """A quote, who told it, and who should have."""
+
+    quote: Quote
+    feed: Feed
+    instead_of: FeedUnavailable | None
+
+
+class _Candles(NamedTuple):
+    """A request for bars, in whole minutes."""
+
+    symbol: str
+    interval: timedelta
+    start: datetime
+    end: datetime
 
 
 class Market:
@@ -68,7 +106,9 @@ class Market:
         """What the stream of the first source says, while this process follows it."""
         self.directory = Directory(())
         self._feeds = feeds
-        self._shared = SharedAnswers()
+        self._quotes = SharedAnswers(self._fetch_quotes, MOST_QUOTES)
+        self._chains = SharedAnswers(singly(self._fetch_chain), MOST_CHAINS)
+        self._bars = SharedAnswers(singly(self._fetch_bars), MOST_BARS)
         self._failures: dict[str, FeedUnavailable] = {}
         self._last: dict[str, tuple[datetime, bool]] = {}
 
@@ -77,20 +117,30 @@ class Market:
         """The sources, first asked first."""
         return self._feeds
 
-    async def quotes(self, symbols: Sequence[str], *, anew: bool = False) -> Board:
-        """Return quotes of up to ten canonical symbols, at most a second old; `anew` asks the source at this moment.
+    def offering(self, offer: Offer) -> list[Feed]:
+        """Return the sources that can be asked for something, first asked first."""
+        return [feed for feed in self._feeds if offer in feed.offers]
 
+    async def quotes(self, symbols: Sequence[str], *, max_age: timedelta = QUOTES_KEPT, anew: bool = False) -> Board:
+        """Return quotes of up to ten canonical symbols, none kept for longer than `max_age`.
+
+        `anew` asks the source at this moment. What one source does not know or cannot say, the next is asked for.
         Raises NoSymbols, TooManySymbols, and UnknownSymbol or FeedUnavailable when nothing at all could be found.
         """
         if not symbols:
             raise NoSymbols
         if len(symbols) > MOST_SYMBOLS:
             raise TooManySymbols(len(symbols), MOST_SYMBOLS)
-        asked = tuple(symbols)
-        if live := self.tape.quotes(asked):
-            self.tape.want(asked)
-            return Board(tuple(self._line(self._feeds[0], quote) for quote in live), ())
-        return await self._shared.get(("quotes", asked), QUOTES_FRESH_S, lambda: self._quotes(asked), anew=anew)
+        if (anew or max_age <= QUOTES_KEPT) and (live := self.tape.quotes(symbols)):
+            self.tape.want(symbols)
+            return Board(tuple(self._line(self._feeds[0], quote) for quote in live), {}, ())
+        answers = await self._quotes.get(symbols, max_age, anew=anew)
+        told = [answer for answer in answers.values() if not isinstance(answer, PulseError)]
+        missing = {symbol: answer for symbol, answer in answers.items() if isinstance(answer, PulseError)}
+        if not told:
+            raise next(iter(missing.values()))
+        away = dict.fromkeys(each.instead_of for each in told if each.instead_of)
+        return Board(tuple(self._line(each.feed, each.quote) for each in told), missing, tuple(away))
 
     async def lines(self, symbols: Collection[str]) -> dict[str, Line]:
         """Return quotes of any number of canonical symbols, without those that cannot be had at the moment."""
@@ -105,26 +155,44 @@ class Market:
         return found
 
     async def keep_time(self) -> None:
-        """Ask the first source for anything, so that its clock and its state are known when nobody asks for long."""
-        with contextlib.suppress(FeedUnavailable):
-            await self._ask(self._feeds[0], self._feeds[0].quotes([CANARY]))
+        """Ask a source of live trades for one quote, so that its clock is known when nobody asks for long."""
+        feed = self._feeds[0]
+        if Offer.TRADES in feed.offers:
+            with contextlib.suppress(FeedUnavailable):
+                await self._ask(feed, feed.quotes([CANARY]))
 
     def now(self) -> datetime:
         """Return the time at the first source (aware UTC), by which sessions and ages are measured."""
         return self._feeds[0].now()
 
-    async def chain(self, symbol: str) -> Chain:
-        """Return the option chain; raises UnknownSymbol, NoChain, FeedUnavailable, or BadData for a stale one."""
-        return await self._shared.get(("chain", symbol), CHAIN_FRESH_S, lambda: self._chain(symbol))
+    async def chain(self, symbol: str, *, max_age: timedelta = CHAIN_KEPT) -> Chain:
+        """Return the option chain, kept for no longer than `max_age`.
+
+        Raises UnknownSymbol, NoChain, FeedUnavailable, or BadData where every source's is stale.
+        """
+        return await self._chains.one(symbol, max_age)
+
+    def kept_chain(self, symbol: str) -> Chain | None:
+        """Return the option chain that is in memory, however old, without asking anybody."""
+        return self._chains.kept(symbol)
+
+    async def bars(self, symbol: str, interval: timedelta, start: datetime, end: datetime) -> Bars:
+        """Return the candles of 1, 5 or 15 min, 1 h or 1 day that start between two moments (aware, to the minute).
+
+        None where the symbol did not trade. Raises UnknownSymbol, NoBars or FeedUnavailable.
+        """
+        minute = timedelta(minutes=1)
+        asked = _Candles(symbol, interval, _floor(start), _floor(end + minute - timedelta.resolution))
+        return await self._bars.one(asked, BARS_KEPT)
 
     def health(self) -> list[FeedHealth]:
         """Return the state of every source, in order."""
         return [self._health(feed) for feed in self._feeds]
 
-    async def _quotes(self, symbols: tuple[str, ...]) -> Board:
-        found: dict[str, Line] = {}
+    async def _fetch_quotes(self, symbols: Sequence[str]) -> dict[str, _Told | PulseError]:
+        found: dict[str, _Told | PulseError] = {}
         failure: FeedUnavailable | None = None
-        for feed in self._feeds:
+        for feed in self.offering(Offer.QUOTES):
             left = [symbol for symbol in symbols if symbol not in found]
             if not left:
                 break
@@ -133,22 +201,19 @@ class Market:
             except FeedUnavailable as error:
                 failure = failure or error
                 continue
-            lines = {symbol: self._line(feed, quote) for symbol, quote in quotes.items()}
+            quotes = {symbol: self._named(quote) for symbol, quote in quotes.items()}
             if feed is self._feeds[0]:
                 self.tape.want(quotes)
                 self.tape.seed(quotes.values())
-            if lines:
-                newest = max(lines.values(), key=lambda line: line.quote.as_of)
+            if quotes:
+                newest = max((self._line(feed, quote) for quote in quotes.values()), key=lambda line: line.quote.as_of)
                 self._last[feed.name] = newest.quote.as_of, newest.stale
-            found |= lines
-        missing = tuple(failure or self._unknown(symbol) for symbol in symbols if symbol not in found)
-        if not found:
-            raise missing[0]
-        return Board(tuple(found[symbol] for symbol in symbols if symbol in found), tuple(dict.fromkeys(missing)))
+            found |= {symbol: _Told(quote, feed, failure) for symbol, quote in quotes.items()}
+        return {symbol: found.get(symbol) or failure or self._unknown(symbol) for symbol in symbols}
 
-    async def _chain(self, symbol: str) -> Chain:
+    async def _fetch_chain(self, symbol: str) -> Chain:
         refusal: PulseError | None = None
-        for feed in self._feeds:
+        for feed in self.offering(Offer.CHAINS):
             try:
                 chain = await self._ask(feed, feed.chain(symbol))
             except UnknownSymbol:
@@ -158,10 +223,28 @@ class Market:
                 continue
             stale = self._is_stale(feed, chain)
             self._last[feed.name] = chain.as_of, stale
-            if stale:
-                raise _too_old(chain)
-            return chain
+            if not stale:
+                return self._closing(feed, chain)
+            refusal = refusal or _too_old(chain)
         raise refusal or self._unknown(symbol)
+
+    async def _fetch_bars(self, asked: _Candles) -> Bars:
+        failure: FeedUnavailable | None = None
+        none: Bars | None = None
+        for feed in self.offering(Offer.BARS):
+            try:
+                found = await self._ask(feed, feed.bars(*asked))
+            except FeedUnavailable as error:
+                failure = failure or error
+                continue
+            if found.bars:
+                return found
+            none = none or found
+        if failure or none is None:
+            raise failure or NoBars(asked.symbol)
+        if len(self.directory) and asked.symbol not in self.directory:
+            raise self._unknown(asked.symbol)
+        return none
 
     async def _ask(self, feed: Feed, request: Awaitable[T]) -> T:
         try:
@@ -177,16 +260,35 @@ class Market:
         now = feed.now()
         age = max(now - quote.as_of, timedelta(0))
         session = self.calendar.at(now)
-        live = quote.delay is not None and session.phase is Phase.OPEN
-        stale = live and age > (quote.delay or timedelta(0)) + QUOTE_STALE
-        return Line(replace(quote, name=quote.name or self.directory.name(quote.symbol)), age, stale, session)
+        allowed = (quote.delay or timedelta(0)) + QUOTE_STALE
+        stale = quote.delay is not None and self._is_open(now, now - allowed) and age > allowed
+        return Line(self._named(quote), age, stale, session, self._part_of(quote))
+
+    def _named(self, quote: Quote) -> Quote:
+        name = quote.name or self.directory.name(quote.symbol)
+        return quote if quote.name == name else replace(quote, name=name)
+
+    def _part_of(self, quote: Quote) -> Phase:
+        at = quote.traded_at or quote.as_of
+        phase = Phase.OPEN if quote.delay is None else self.calendar.at(at).phase
+        closing = phase is Phase.POST and self.calendar.at(at - CLOSING_PRINT).phase is Phase.OPEN
+        return Phase.OPEN if closing else phase
+
+    def _closing(self, feed: Feed, chain: Chain) -> Chain:
+        """Let the last quotes of a session hold at its close, with which what expires that day has expired."""
+        close = None if chain.delay is None else self.calendar.last_close(feed.now() - chain.delay)
+        return replace(chain, as_of=close) if close and close - NEAR_CLOSE <= chain.as_of < close else chain
 
     def _is_stale(self, feed: Feed, chain: Chain) -> bool:
         if chain.delay is None:
             return False
-        now = feed.now()
-        due = now if self.calendar.at(now).phase is Phase.OPEN else self.calendar.last_close(now)
-        return due is not None and chain.as_of < due - chain.delay - CHAIN_STALE
+        # What is late by contract shows the close before for so long after the open.
+        late = feed.now() - chain.delay
+        due = late if self._is_open(late, late - QUOTE_STALE) else self.calendar.last_close(late)
+        return due is not None and chain.as_of < due - CHAIN_STALE
+
+    def _is_open(self, *moments: datetime) -> bool:
+        return all(self.calendar.at(moment).phase is Phase.OPEN for moment in moments)
 
     def _unknown(self, symbol: str) -> UnknownSymbol:
         return UnknownSymbol(symbol, self.directory.nearest(symbol))
@@ -194,12 +296,13 @@ class Market:
     def _health(self, feed: Feed) -> FeedHealth:
         failure, last = self._failures.get(feed.name), self._last.get(feed.name)
         age = max(feed.now() - last[0], timedelta(0)) if last else None
+        access = tuple(feed.access())
         if failure:
-            return FeedHealth(feed.name, ok=False, detail=failure.reason, data_age=age)
+            return FeedHealth(feed.name, False, failure.reason, age, access)
         if last is None:
-            return FeedHealth(feed.name, ok=None, detail="not asked yet", data_age=None)
+            return FeedHealth(feed.name, None, "not asked yet", None, access)
         stale = last[1]
-        return FeedHealth(feed.name, ok=not stale, detail="sends old data" if stale else "answering", data_age=age)
+        return FeedHealth(feed.name, not stale, "sends old data" if stale else "answering", age, access)
 
 
 def _too_old(chain: Chain) -> BadData:
@@ -209,25 +312,5 @@ def _too_old(chain: Chain) -> BadData:
     )
 
 
-class SharedAnswers:
-    """Answers kept for a moment, and one upstream request for however many ask meanwhile."""
-
-    def __init__(self) -> None:
-        self._answers: dict[Hashable, tuple[float, asyncio.Task[Any]]] = {}
-
-    async def get(self, key: Hashable, fresh_s: float, fetch: Callable[[], Awaitable[T]], *, anew: bool = False) -> T:
-        """Return the kept answer for `key` if it is younger than `fresh_s`, else fetch it; errors are not kept.
-
-        `anew` takes no kept answer, only one that is on its way.
-        """
-        now = time.monotonic()
-        kept = self._answers.get(key)
-        if kept is None or (kept[1].done() and (anew or now >= kept[0] or kept[1].exception() is not None)):
-            self._forget_old(now)
-            task = asyncio.ensure_future(fetch())
-            kept = self._answers[key] = (now + fresh_s, task)
-        # One asker who gives up must not take the answer from the others.
-        return await asyncio.shield(kept[1])
-
-    def _forget_old(self, now: float) -> None:
-        self._answers = {key: kept for key, kept in self._answers.items() if now < kept[0] or not kept[1].done()}
+def _floor(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)

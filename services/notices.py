@@ -14,6 +14,7 @@ from db import notices
 from db.listener import listening
 from db.models import DueNotice, Notice, NoticeState, Place, TakenNotice, Urgency
 from db.pool import Connection, Database, DatabaseUnavailable, PostgresError
+from services import jobs
 from services.errors import DatabaseAway
 
 LEASE = timedelta(seconds=6)
@@ -25,6 +26,8 @@ MOST_REFUSALS = 3
 LONGEST_SLEEP_S = 2.0
 BLOCKED_S = 0.2
 KEPT = timedelta(days=90)
+IN_PLACE = frozenset({"watch"})
+"""Kinds whose message a channel keeps: it is edited and never shown elsewhere, and ends with its message or place."""
 
 log = structlog.get_logger(__name__)
 
@@ -171,6 +174,17 @@ class Outbox:
             parcel,
             lambda conn: notices.settle_notices(conn, self._id, parcel.ids, state, message, error),
         )
+
+    async def removed(self, parcel: Parcel, reason: str) -> None:
+        """Give up a notice whose message or place is gone, and let the worker end what it belongs to."""
+        notice = parcel.first.notice
+        about = {"subject": notice.subject, "reason": reason}
+
+        async def change(conn: Connection) -> None:
+            await notices.settle_notices(conn, self._id, parcel.ids, NoticeState.DEAD, None, reason)
+            await jobs.enqueue(conn, f"{notice.kind}.removed", about, f"{notice.kind}.removed:{notice.subject}")
+
+        await self._write(parcel, change)
 
     async def set_back(self, parcel: Parcel, after_s: float, error: str) -> None:
         """Let a parcel be taken again after a while, by any bot."""

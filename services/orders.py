@@ -1,36 +1,30 @@
-"""What a person does with orders: see a ticket, press Confirm, cancel, look at what they hold."""
+"""What a person does with orders: see a ticket, press Confirm, cancel, look."""
 
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from db import accounts as account_rows
 from db import audit, orders, previews
 from db.models import (
     Account,
-    Balance,
     Order,
     Place,
-    Position,
     Preview,
     PreviewState,
     Spec,
-    TradingState,
 )
-from db.orders import SETTLE, Intent, settle_key
-from db.pool import Connection, Database, DatabaseUnavailable
+from db.orders import Intent
+from db.pool import Database, DatabaseUnavailable
 from db.previews import Placing, Standing
-from services import jobs
 from services.accounts import Accounts
 from services.brokers.base import Broker, Funds
 from services.clock import NEW_YORK
-from services.errors import DatabaseAway, OrderRefused, OutcomeUnknown, PreviewGone, UnknownOrder, UserError
-from services.execution import record, trail_of
+from services.errors import OrderRefused, OutcomeUnknown, PreviewGone, UnknownOrder, UserError, outages_told
+from services.execution import enqueue_settle, record, trail_of
 from services.market import Line, Market
 from services.order_states import OPEN, S, cancelling
 from services.risk import HouseRules, check, worst_price
@@ -43,43 +37,6 @@ DISCORD_EPOCH = datetime(2015, 1, 1, tzinfo=UTC)
 TOUCHED_AT_MOST_S = 2.0
 BUSY_S = 5.0
 """How long a press is judged anew, each time that other orders of the person come in between."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """A position at the market; `price` is None where there is no quote."""
-
-    position: Position
-    price: Decimal | None
-    as_of: datetime | None
-
-    @property
-    def value(self) -> Decimal | None:
-        """What it is worth now."""
-        return None if self.price is None else self.price * self.position.quantity
-
-    @property
-    def unrealised(self) -> Decimal | None:
-        """Profit since it was bought."""
-        return None if self.value is None else self.value - self.position.cost
-
-
-@dataclass(frozen=True, slots=True)
-class Portfolio:
-    """An account with everything in it."""
-
-    account: Account
-    balance: Balance
-    holdings: tuple[Holding, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Panic:
-    """What the kill switch did."""
-
-    state: TradingState
-    cancelled: int
-    """Orders whose end is on its way."""
 
 
 class _Lost(Exception):
@@ -127,7 +84,7 @@ class Orders:
 
     async def preview(self, user_id: int, spec: Spec) -> Ticket:
         """Return a ticket of a minute's life; raises OrderRefused with every guard that says no."""
-        with _away():
+        with outages_told():
             return await self._draft(await self._accounts.paper(user_id, self._now()), spec)
 
     async def change_quantity(self, user_id: int, token: str, quantity: int) -> Ticket:
@@ -140,7 +97,7 @@ class Orders:
 
     async def spec_of(self, user_id: int, token: str) -> Spec | None:
         """Return what a ticket of the person is about."""
-        with _away():
+        with outages_told():
             async with self._database.acquire() as conn:
                 found = await previews.get_preview(conn, user_id, token)
         return found[0].spec if found else None
@@ -159,17 +116,17 @@ class Orders:
 
     async def cancel_preview(self, user_id: int, token: str) -> PreviewState:
         """End an open ticket; returns its state afterwards, which is another one where it had ended already."""
-        with _away():
+        with outages_told():
             return await self._end(user_id, token, PreviewState.CANCELLED)
 
     async def ended(self, user_id: int, token: str) -> PreviewState:
         """Return a ticket's state, EXPIRED from the moment that its time is over."""
-        with _away():
+        with outages_told():
             return await self._ended(user_id, token)
 
     async def get(self, user_id: int, token: str) -> Order:
         """Return a person's order; raises UnknownOrder."""
-        with _away():
+        with outages_told():
             async with self._database.as_user(user_id) as conn:
                 order = await orders.get_order(conn, user_id, token)
         if order is None:
@@ -178,14 +135,14 @@ class Orders:
 
     async def list(self, user_id: int, *, most: int = 25) -> Sequence[Order]:
         """Return a person's orders: the open ones, then the latest, newest first."""
-        with _away():
+        with outages_told():
             async with self._database.as_user(user_id) as conn:
                 found = await orders.list_orders(conn, user_id, most)
         return sorted(found, key=lambda order: order.state not in OPEN)[:most]
 
     async def cancel(self, user_id: int, token: str, place: Place | None = None) -> Order:
         """Want the end of an order and return it as it stands then; its result is told at `place`. UnknownOrder."""
-        with _away():
+        with outages_told():
             async with self._database.transaction() as conn:
                 held = await orders.lock_order_of(conn, user_id, token)
                 if held is None:
@@ -194,76 +151,10 @@ class Orders:
                 after = cancelling(held, now) if held.order.state in OPEN else held
                 after = await record(conn, held, replace(after, place=place or held.place), now)
                 if after.order.state is S.PENDING_CANCEL:
-                    await _enqueue(conn, after.order.id)
+                    await enqueue_settle(conn, after.order.id)
                 self._reached("before the commit of a cancel")
         self._reached("cancel committed")
         return after.order
-
-    async def positions(self, user_id: int) -> Portfolio:
-        """Return what a person's paper account holds, at the market's prices."""
-        with _away():
-            account = await self._accounts.paper(user_id, self._now())
-        broker = self._brokers[account.broker]
-        held, balance = await broker.positions(account), await broker.balance(account)
-        lines = await self._market.lines({position.symbol for position in held})
-        return Portfolio(account, balance, tuple(_holding(position, lines.get(position.symbol)) for position in held))
-
-    async def balance(self, user_id: int) -> tuple[Account, Balance]:
-        """Return a person's paper account and its money."""
-        with _away():
-            account = await self._accounts.paper(user_id, self._now())
-        return account, await self._brokers[account.broker].balance(account)
-
-    async def reset_paper(self, user_id: int, account_id: int) -> Account:
-        """Close the paper account that was shown and open a new one; twice is once.
-
-        Open orders are cancelled first: raises OrderRefused until the last of them has ended.
-        """
-        with _away():
-            account = await self._accounts.paper(user_id, self._now())
-            if account.id != account_id:
-                return account
-            async with self._database.transaction() as conn:
-                await account_rows.lock_person(conn, user_id)
-                ending = await orders.list_open(conn, account)
-                opened = None if ending else await self._reopen(conn, account)
-                for order_id in await orders.ask_cancel(conn, user_id, self._now()) if ending else ():
-                    await _enqueue(conn, order_id)
-        if ending:
-            count = "An open order is" if len(ending) == 1 else f"{len(ending)} open orders are"
-            raise OrderRefused([f"{count} being cancelled first. Reset again in a moment."])
-        return opened or await self._accounts.paper(user_id, self._now())
-
-    async def panic(self, user_id: int) -> Panic:
-        """Let a person open nothing new, and cancel all they have open."""
-        return await self._turn(user_id, TradingState.REDUCING, "You pressed /panic.", by=user_id)
-
-    async def panic_everyone(self, by: int) -> Panic:
-        """Halt all trading and cancel every open order; `by` is the operator."""
-        return await self._turn(None, TradingState.HALTED, "The operator halted trading.", by=by)
-
-    async def resume(self, user_id: int) -> TradingState:
-        """Undo a person's own /panic; returns what holds for them now."""
-        with _away():
-            async with self._database.transaction() as conn:
-                await account_rows.hold_switch(conn)
-                mine = await account_rows.get_own_state(conn, user_id)
-                if mine is TradingState.REDUCING:  # a halt after an incident is for the operator to lift
-                    await self._set_state(conn, user_id, TradingState.ACTIVE, "You resumed.", user_id)
-        return await self.trading_state(user_id)
-
-    async def resume_everyone(self, by: int, user_id: int | None = None) -> None:
-        """Let trading go on, for everybody or for one person whose account was halted; `by` is the operator."""
-        with _away():
-            async with self._database.transaction() as conn:
-                await account_rows.hold_switch(conn)
-                await self._set_state(conn, user_id, TradingState.ACTIVE, "The operator resumed trading.", by)
-
-    async def trading_state(self, user_id: int) -> TradingState:
-        """Return the strictest state that holds for a person's paper account."""
-        with _away():
-            async with self._database.acquire() as conn:
-                return await account_rows.get_trading_state(conn, user_id, "paper")
 
     async def _ticket(self, user_id: int, token: str) -> tuple[Preview, Account]:
         async with self._database.acquire() as conn:
@@ -318,7 +209,7 @@ class Orders:
             return await self._present(old.user_id, old.token)
 
     async def _change(self, user_id: int, token: str, change: Callable[[Spec], Spec]) -> Ticket:
-        with _away():
+        with outages_told():
             preview, account = await self._ticket(user_id, token)
             if preview.state is not PreviewState.OPEN:
                 raise gone(preview.state)
@@ -425,29 +316,6 @@ class Orders:
             ended = await previews.end_preview(conn, user_id, token, state)
         return state if ended else (await self._ticket(user_id, token))[0].state
 
-    async def _reopen(self, conn: Connection, account: Account) -> Account | None:
-        if not await account_rows.close_account(conn, account.user_id, account.id, self._now()):
-            return None
-        await audit.add(conn, account.user_id, self._now(), "paper account reset", {"account_id": account.id})
-        return await self._accounts.open_paper(conn, account.user_id, self._now())
-
-    async def _turn(self, user_id: int | None, state: TradingState, reason: str, by: int) -> Panic:
-        with _away():
-            async with self._database.transaction() as conn:
-                await account_rows.hold_switch(conn)
-                if user_id is not None:  # a halt after an incident stays one
-                    state = account_rows.strictest([state, await account_rows.get_own_state(conn, user_id)])
-                await self._set_state(conn, user_id, state, reason, by)
-                cancelled = await orders.ask_cancel(conn, user_id, self._now())
-                for order_id in cancelled:
-                    await _enqueue(conn, order_id)
-        return Panic(state, len(cancelled))
-
-    async def _set_state(self, conn: Connection, user_id: int | None, state: TradingState, why: str, by: int) -> None:
-        scope, subject = ("global", "") if user_id is None else ("user", str(user_id))
-        await account_rows.set_trading_state(conn, scope, subject, state, why, by, self._now())
-        await audit.add(conn, by, self._now(), "kill switch", {"scope": scope, "subject": subject, "state": state})
-
     def _today(self) -> datetime:
         return datetime.combine(self._now().astimezone(NEW_YORK).date(), datetime.min.time(), NEW_YORK)
 
@@ -481,19 +349,3 @@ def _intent(
 
 def _pressed_at(interaction_id: int) -> datetime:
     return DISCORD_EPOCH + timedelta(milliseconds=interaction_id >> 22)
-
-
-async def _enqueue(conn: Connection, order_id: int) -> None:
-    await jobs.enqueue(conn, SETTLE, {"order_id": order_id}, settle_key(order_id))
-
-
-def _holding(position: Position, line: Line | None) -> Holding:
-    return Holding(position, line.quote.price, line.quote.as_of) if line else Holding(position, None, None)
-
-
-@contextmanager
-def _away() -> Iterator[None]:
-    try:
-        yield
-    except DatabaseUnavailable as error:
-        raise DatabaseAway from error

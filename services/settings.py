@@ -8,7 +8,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pydantic import Field, HttpUrl, SecretStr, WebsocketUrl, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-FeedName = Literal["alpaca", "replay"]
+from services.plans import Plan
+
+FeedName = Literal["alpaca", "tradier", "cboe", "replay"]
 
 
 class Settings(BaseSettings):
@@ -43,7 +45,8 @@ class Settings(BaseSettings):
 
     feeds: Annotated[tuple[FeedName, ...], NoDecode] = Field(
         default=(),
-        description="Sources in the order they are asked: `alpaca`, `replay`. Unset: those that are configured.",
+        description="Sources in the order they are asked: `alpaca`, `tradier`, `cboe`, `replay`. "
+        "Unset: those that are configured, without `cboe`.",
     )
     alpaca_data_key: SecretStr | None = Field(default=None, description="Alpaca API key id for market data.")
     alpaca_data_secret: SecretStr | None = Field(default=None, description="The secret that belongs to it.")
@@ -57,10 +60,51 @@ class Settings(BaseSettings):
     alpaca_stream_url: WebsocketUrl = Field(
         default=WebsocketUrl("wss://stream.data.alpaca.markets"), description="Alpaca's stream of trades."
     )
+    tradier_data_token: SecretStr | None = Field(
+        default=None, description="Tradier API access token for market data, of the host in `TRADIER_API_URL`."
+    )
+    tradier_api_url: HttpUrl = Field(
+        default=HttpUrl("https://api.tradier.com/v1"),
+        description="Tradier's market data API; `https://sandbox.tradier.com/v1` is free and 15 minutes late.",
+    )
+    cboe_url: HttpUrl = Field(
+        default=HttpUrl("https://cdn.cboe.com"), description="Cboe's delayed quotes, for the feed `cboe`."
+    )
+    cboe_licensed: bool = Field(
+        default=False,
+        description="`true` states that you hold Cboe's written approval and a licence to use and redistribute its "
+        "delayed quotes; the feed `cboe` is refused without it.",
+    )
     replay_dir: Path | None = Field(
         default=None, description="Folder of recorded chains and bars for the feed `replay`."
     )
 
+    watch_symbols: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("SPY", "QQQ", "SPX"),
+        description="Symbols whose gamma history is collected beside those of boards, watches and alerts.",
+    )
+    history_every_min: int = Field(
+        default=5, ge=1, le=60, description="Minutes between two points of the gamma history while the market is open."
+    )
+    history_days: int = Field(
+        default=30, ge=1, description="Days that points within a session are kept; those of closes stay for ever."
+    )
+    chain_files_days: int = Field(default=7, ge=1, description="Days that the chain files behind the replay are kept.")
+    storage_url: str | None = Field(
+        default=None, description="Where files are kept: `s3://bucket/prefix`. Unset: `storage` under `PULSE_HOME`."
+    )
+    s3_endpoint: HttpUrl | None = Field(
+        default=None, description="Address of an S3-compatible service. Unset: Amazon's own."
+    )
+    s3_access_key: SecretStr | None = Field(
+        default=None, description="Key id for the bucket. Unset: the role of the machine, as Amazon gives it one."
+    )
+    s3_secret_key: SecretStr | None = Field(default=None, description="The secret that belongs to it.")
+    s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
+
+    default_plan: Plan = Field(
+        default=Plan.ELITE, description="The plan of people who were given none: `free`, `pro` or `elite`."
+    )
     paper_cash: Decimal = Field(
         default=Decimal(100_000), gt=0, le=10**9, description="Cash of a new paper account, in dollars."
     )
@@ -75,7 +119,7 @@ class Settings(BaseSettings):
         default="INFO", description="The least severe level that is written."
     )
 
-    @field_validator("feeds", "shard_ids", mode="before")
+    @field_validator("feeds", "shard_ids", "watch_symbols", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -86,6 +130,13 @@ class Settings(BaseSettings):
         # no stricter: PostgreSQL's own form for a socket, postgresql://user@/database?host=/folder, names no host
         if value and urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
             raise ValueError("must begin with postgresql://, as in postgresql://user:password@host:5432/database")
+        return value
+
+    @field_validator("storage_url")
+    @classmethod
+    def _names_bucket(cls, value: str | None) -> str | None:
+        if value and not (value.startswith("s3://") and urlsplit(value).netloc):
+            raise ValueError("must be s3://bucket or s3://bucket/prefix; leave it out to keep files under PULSE_HOME")
         return value
 
     @field_validator("pulse_home", "replay_dir")
@@ -101,6 +152,15 @@ class Settings(BaseSettings):
             raise ValueError("FEEDS names replay: set REPLAY_DIR to the folder that holds the recordings")
         if "alpaca" in self.feeds and not (self.alpaca_data_key and self.alpaca_data_secret):
             raise ValueError("FEEDS names alpaca: set ALPACA_DATA_KEY and ALPACA_DATA_SECRET")
+        if "tradier" in self.feeds and not self.tradier_data_token:
+            raise ValueError("FEEDS names tradier: set TRADIER_DATA_TOKEN")
+        if "cboe" in self.feeds and not self.cboe_licensed:
+            raise ValueError(
+                "FEEDS names cboe: Cboe's terms ask for its prior written approval and a licence to use and "
+                "redistribute its quotes; set CBOE_LICENSED=true if you hold both, else take cboe out of FEEDS"
+            )
+        if (self.s3_access_key is None) != (self.s3_secret_key is None):
+            raise ValueError("S3_ACCESS_KEY and S3_SECRET_KEY go together: set both or neither")
         if self.replay_dir and not self.replay_dir.is_dir():
             raise ValueError(f"REPLAY_DIR {self.replay_dir} is not a folder")
         return self
@@ -112,6 +172,7 @@ class Settings(BaseSettings):
             return self.feeds
         configured: dict[FeedName, bool] = {
             "alpaca": bool(self.alpaca_data_key and self.alpaca_data_secret),
+            "tradier": bool(self.tradier_data_token),
             "replay": bool(self.replay_dir),
         }
         return tuple(name for name, ready in configured.items() if ready)

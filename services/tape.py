@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from services.clock import new_york_day
 from services.feeds.base import Quote, Tick, Touch
 
 LIVE_S = 2.0
@@ -25,6 +26,14 @@ class _Latest:
     seeded_at: float = 0.0
     trade: Tick | None = None
     touch: Touch | None = None
+    quote: Quote | None = None
+    """What the three say together; None after one of them has changed."""
+
+    @property
+    def turned(self) -> bool:
+        """Whether the stream has come to another day than the seed, whose previous close is then not the trade's."""
+        seeded = self.seed and self.seed.traded_at
+        return bool(seeded and self.trade and new_york_day(self.trade.at) > new_york_day(seeded))
 
 
 class Tape:
@@ -85,7 +94,7 @@ class Tape:
         """Take the answer to a request that was made while the symbols were followed; later words of the stream win."""
         for quote in quotes:
             if latest := self._latest.get(quote.symbol):
-                latest.seed, latest.seeded_at = quote, self._monotonic()
+                latest.seed, latest.seeded_at, latest.quote = quote, self._monotonic(), None
 
     def hear(self, ticks: Sequence[Tick], touches: Sequence[Touch]) -> None:
         """Take what the stream says."""
@@ -94,11 +103,11 @@ class Tape:
         for tick in ticks:
             latest = self._latest.get(tick.symbol)
             if latest and (latest.trade is None or latest.trade.at <= tick.at):
-                latest.trade = tick
+                latest.trade, latest.quote = tick, None
         for touch in touches:
             latest = self._latest.get(touch.symbol)
             if latest and (latest.touch is None or latest.touch.at <= touch.at):
-                latest.touch = touch
+                latest.touch, latest.quote = touch, None
 
     def forget(self) -> None:
         """Know nothing any more: the stream is lost."""
@@ -112,9 +121,10 @@ class Tape:
         found = []
         for symbol in symbols:
             latest = self._latest.get(symbol)
-            if latest is None or latest.seed is None or now - latest.seeded_at > SEED_S:
+            if latest is None or latest.seed is None or now - latest.seeded_at > SEED_S or latest.turned:
                 return None
-            found.append(_quote(latest.seed, latest.trade, latest.touch))
+            latest.quote = latest.quote or _quote(latest.seed, latest.trade, latest.touch)
+            found.append(latest.quote)
         return found
 
 

@@ -67,6 +67,17 @@ def at_close(name: str, after: timedelta = timedelta(), grace: timedelta = timed
     return Entry(name, LOOK_AT_MARKET_S, slot)
 
 
+def while_open(name: str, period: timedelta) -> Entry:
+    """Return an entry that ticks in each `period` of a session but the first; whoever comes late makes the newest."""
+
+    def slot(moment: Moment) -> str | None:
+        session = moment.calendar.at(moment.market)
+        passed = (moment.market - session.opens_at) // period
+        return (session.opens_at + passed * period).isoformat() if passed > 0 else None
+
+    return Entry(name, LOOK_AT_MARKET_S, slot)
+
+
 class Timetable:
     """The local clock of a worker."""
 

@@ -336,8 +336,8 @@ class Watch:
         full, recent = start + _MINUTE, _minute(now - EACH_TRADE)
         ticks = list(await self._source.trades(symbols, start, full))
         for symbol in symbols:
-            bars = await self._source.bars(symbol, _MINUTE, full, recent - _MINUTE)
-            ticks += [tick for bar in bars for tick in _ticks_of(symbol, bar)]
+            found = await self._source.bars(symbol, _MINUTE, full, recent - _MINUTE)
+            ticks += [tick for bar in found.bars for tick in _ticks_of(symbol, bar)]
         return ticks + list(await self._source.trades(symbols, recent, end))
 
     async def _begin_anew(self, symbol: str, at: datetime) -> None:

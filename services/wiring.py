@@ -1,10 +1,11 @@
 """The composition root: the only file that names concrete classes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -19,20 +20,37 @@ from services.boards import Boards
 from services.brokers.paper import Paper
 from services.chart_pool import ChartPool
 from services.clock import load_calendar_apart
+from services.data_sync import DataSync
 from services.errors import PulseError
 from services.execution import Execution
 from services.feeds.alpaca import Alpaca
-from services.feeds.base import Chain, Feed
+from services.feeds.base import Apart, Chain, Feed
+from services.feeds.cboe import Cboe
 from services.feeds.replay import Replay
 from services.feeds.stream import AlpacaStream
+from services.feeds.tradier import Tradier
+from services.gamma_history import GammaHistory
 from services.health import Health, Part
+from services.kill_switch import KillSwitch
 from services.levels import Levels
 from services.market import Market
+from services.options import Options
 from services.orders import Orders
+from services.outage import Outage
 from services.people import People
+from services.portfolios import Portfolios
+from services.price_history import PriceHistory
+from services.recent import Recent
 from services.risk import HouseRules
+from services.sessions import Keeper
 from services.settings import FeedName, Settings
+from services.storage import open_storage
+from services.symbols import canonical
+from services.usage import Usage
 from services.watch import Watch
+from services.watches import Watches
+
+WRITE_EVERY_S = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -45,12 +63,21 @@ class Services:
     database: Database
     market: Market
     levels: Levels
+    options: Options
+    price_history: PriceHistory
     people: People
+    usage: Usage
+    recent: Recent
     accounts: Accounts
     orders: Orders
+    portfolios: Portfolios
+    kill_switch: KillSwitch
     execution: Execution
     alerts: Alerts
     boards: Boards
+    watches: Watches
+    data_sync: DataSync
+    gamma_history: GammaHistory
     watch: Watch | None
     """None where no configured feed streams trades."""
     health: Health
@@ -87,23 +114,39 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         url, calendar, _ = await asyncio.gather(_database_url(settings, stack), load_calendar_apart(), pool.start())
         database = await Database.open(url)
         stack.push_async_callback(database.close)
-        market = Market(_feeds(settings, stack), calendar)
-        people = People(database)
-        await stack.enter_async_context(_following(url, market, database, people))
+        market = Market(_feeds(settings, stack, pool.run), calendar)
+        outage = Outage()
+        people, recent = People(database, outage), Recent(database, outage)
+        usage = Usage(database, outage, people, settings.default_plan, _now)
+        await stack.enter_async_context(_following(url, market, database, people, outage, usage))
+        await stack.enter_async_context(_beside(_keeper(market).run()))
+        await stack.enter_async_context(_writing_behind(usage, recent))
         brokers = {"paper": Paper(database, market)}
         rules = HouseRules(most_money=settings.most_order_value)
         accounts, levels, health = Accounts(database, settings.paper_cash), Levels(market, pool), Health()
+        followed = tuple(canonical(symbol) for symbol in settings.watch_symbols)
+        storage, every = open_storage(settings), timedelta(minutes=settings.history_every_min)
+        files = timedelta(days=settings.chain_files_days)
         yield Services(
             settings=settings,
             database=database,
             market=market,
             levels=levels,
+            options=Options(market, pool),
+            price_history=PriceHistory(market, levels, pool),
             people=people,
+            usage=usage,
+            recent=recent,
             accounts=accounts,
             orders=Orders(database, market, accounts, brokers, now=_now, rules=rules),
+            portfolios=Portfolios(database, market, accounts, brokers, now=_now),
+            kill_switch=KillSwitch(database, now=_now),
             execution=Execution(database, market, brokers, now=_now),
             alerts=Alerts(database, market),
             boards=Boards(database, market, levels),
+            watches=Watches(database, market, levels),
+            data_sync=DataSync(database, market, pool, storage, symbols=followed, every=every),
+            gamma_history=GammaHistory(database, market, pool, storage, symbols=followed, every=every, files=files),
             watch=_watch(settings, database, market, health),
             health=health,
         )
@@ -132,7 +175,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 async def load_chain(settings: Settings, symbol: str) -> Chain:
     """Return a symbol's chain from the first configured feed that has it; for use without a chat."""
     async with AsyncExitStack() as stack:
-        market = Market(_feeds(settings, stack), await load_calendar_apart())
+        market = Market(_feeds(settings, stack, asyncio.to_thread), await load_calendar_apart())
         return await market.chain(symbol)
 
 
@@ -151,22 +194,27 @@ async def _migrate(url: str) -> Sequence[str]:
         raise PulseError(str(error)) from error
 
 
-def _feeds(settings: Settings, stack: AsyncExitStack) -> list[Feed]:
+def _feeds(settings: Settings, stack: AsyncExitStack, apart: Apart) -> list[Feed]:
     if not settings.feed_order:
         raise PulseError(
-            "no market data is configured: set ALPACA_DATA_KEY and ALPACA_DATA_SECRET, or REPLAY_DIR; "
-            "`pulse demo` needs neither"
+            "no market data is configured: set ALPACA_DATA_KEY and ALPACA_DATA_SECRET, TRADIER_DATA_TOKEN, or "
+            "REPLAY_DIR; `pulse demo` needs none of them"
         )
-    feeds = [_feed(name, settings) for name in settings.feed_order]
+    feeds = [_feed(name, settings, apart) for name in settings.feed_order]
     for feed in feeds:
         stack.push_async_callback(feed.close)
     return feeds
 
 
-def _feed(name: FeedName, settings: Settings) -> Feed:
+def _feed(name: FeedName, settings: Settings, apart: Apart) -> Feed:
     if name == "replay":
         assert settings.replay_dir, "Settings refuses replay without a folder"
         return Replay(settings.replay_dir)
+    if name == "cboe":
+        return Cboe(str(settings.cboe_url), apart=apart)
+    if name == "tradier":
+        assert settings.tradier_data_token, "Settings refuses tradier without a token"
+        return Tradier(str(settings.tradier_api_url), settings.tradier_data_token.get_secret_value(), apart=apart)
     assert settings.alpaca_data_key, "Settings refuses alpaca without a key"
     assert settings.alpaca_data_secret, "likewise"
     return Alpaca(
@@ -190,12 +238,19 @@ def _watch(settings: Settings, database: Database, market: Market, health: Healt
     return Watch(database, market.calendar, source, stream, health, tape)
 
 
+def _keeper(market: Market) -> Keeper:
+    source = next((feed for feed in market.feeds if isinstance(feed, Alpaca)), None)
+    return Keeper(market.calendar, source.sessions if source else None)
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
 @asynccontextmanager
-async def _following(url: str, market: Market, database: Database, people: People) -> AsyncIterator[None]:
+async def _following(
+    url: str, market: Market, database: Database, people: People, outage: Outage, usage: Usage
+) -> AsyncIterator[None]:
     """Keep what is held in memory in step with the database."""
     changed = asyncio.Event()
     changed.set()
@@ -203,11 +258,16 @@ async def _following(url: str, market: Market, database: Database, people: Peopl
     def hear(channel: str, payload: str) -> None:
         if channel == "preferences":
             people.forget(int(payload))
+            usage.release(int(payload))  # the plan may be another one now
+        elif channel == "usage":
+            usage.release(int(payload))
         else:
             changed.set()
 
     def resync() -> None:
+        outage.end()
         people.forget()
+        usage.release()
         changed.set()
 
     async def read_symbols() -> None:
@@ -215,10 +275,42 @@ async def _following(url: str, market: Market, database: Database, people: Peopl
             changed.clear()
             await listings.read(market, database)
 
-    reader = asyncio.create_task(read_symbols())
+    channels = "preferences", "symbols", "usage"
+    async with _beside(read_symbols()), listening(url, channels, on_notify=hear, on_resync=resync):
+        yield
+
+
+@asynccontextmanager
+async def _writing_behind(usage: Usage, recent: Recent) -> AsyncIterator[None]:
+    """Bring to the database what is counted in memory, each second and at the end."""
+    stop = asyncio.Event()
+
+    async def write() -> None:
+        await usage.write()
+        await recent.write()
+
+    async def again_and_again() -> None:
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(usage.due.wait(), WRITE_EVERY_S)
+            await write()
+
+    writer = asyncio.create_task(again_and_again())
     try:
-        async with listening(url, ("preferences", "symbols"), on_notify=hear, on_resync=resync):
-            yield
+        yield
     finally:
-        reader.cancel()
-        await asyncio.wait({reader})
+        stop.set()
+        usage.release()
+        await writer
+        await write()
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run something endless until the block ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})

@@ -3,26 +3,31 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 
 from db import jobs as stored_jobs
 from db import notices as stored_notices
+from db import usage as stored_usage
 from db.pool import DatabaseUnavailable
 from services import listings
-from services.errors import FeedUnavailable
+from services.feeds.base import Offer
 from services.jobs import Again, Job, Worker
-from services.notices import KEPT
-from services.timetable import Entry, Moment, Timetable, at_close, at_open, every
+from services.notices import IN_PLACE, KEPT
+from services.timetable import Entry, Moment, Timetable, at_close, at_open, every, while_open
+from services.watches import EVERY_MIN
 from services.wiring import Services
 
 DAY_S = 24 * 3600.0
 RETRY_S = 60.0
 FOLLOW_EVERY_S = 1.0
-MARKET_TIME_EVERY_S = 5.0
+MARKET_TIME_EVERY_S = 10.0
 MINUTE = timedelta(minutes=1)
 TICKS_KEPT = timedelta(days=7)
+REPLACED_KEPT = timedelta(days=1)
+COUNTERS_KEPT = timedelta(days=35)
 
 log = structlog.get_logger(__name__)
 
@@ -64,17 +69,19 @@ def known_jobs(services: Services) -> dict[str, Job]:
     """Return every job by its name."""
 
     async def store_symbols(_payload: Mapping[str, Any]) -> None:
-        try:
-            for feed in services.market.feeds:
-                await listings.sync(feed, services.database)
-        except FeedUnavailable as error:
-            log.warning("symbols not stored", feed=error.feed, reason=error.reason)
-            raise Again(RETRY_S) from error
+        if failures := await listings.sync(services.market.offering(Offer.LISTINGS), services.database):
+            raise Again(RETRY_S) from failures[0]
 
     async def tidy(_payload: Mapping[str, Any]) -> None:
         async with services.database.transaction() as conn:
             await stored_jobs.forget_ticks(conn, TICKS_KEPT)
             await stored_notices.forget_delivered(conn, KEPT)
+            await stored_notices.forget_replaced(conn, list(IN_PLACE), REPLACED_KEPT)
+            await stored_usage.forget_used(conn, datetime.now(UTC).date() - COUNTERS_KEPT)
+        settings = services.settings
+        await services.data_sync.tidy(
+            points=timedelta(days=settings.history_days), files=timedelta(days=settings.chain_files_days)
+        )
 
     async def settle(payload: Mapping[str, Any]) -> None:
         await services.execution.settle(payload["order_id"])
@@ -83,6 +90,14 @@ def known_jobs(services: Services) -> dict[str, Job]:
         "settle": Job(settle),
         "board.open": Job(services.boards.opening, at_once=1),
         "board.close": Job(services.boards.closing, at_once=1),
+        **{f"watch.{minutes}": Job(partial(services.watches.tick, every_min=minutes)) for minutes in EVERY_MIN},
+        "watch.open": Job(services.watches.tick),
+        "watch.close": Job(services.watches.tick),
+        "watch.show": Job(services.watches.show),
+        "watch.removed": Job(services.watches.removed),
+        "history": Job(services.data_sync.begin),
+        "history.close": Job(services.data_sync.begin_close),
+        "history.point": Job(services.data_sync.point, at_once=1),
         "symbols": Job(store_symbols, at_once=1),
         "tidy": Job(tidy, at_once=1),
     }
@@ -94,6 +109,11 @@ def timetable(services: Services) -> Sequence[Entry]:
     return [
         at_open("board.open", after=MINUTE),
         at_close("board.close", after=MINUTE),
+        *(while_open(f"watch.{minutes}", timedelta(minutes=minutes)) for minutes in EVERY_MIN),
+        at_open("watch.open", after=MINUTE),
+        at_close("watch.close", after=MINUTE),
+        while_open("history", timedelta(minutes=services.settings.history_every_min)),
+        at_close("history.close"),
         every("symbols", DAY_S, of=feeds),
         every("tidy", DAY_S),
     ]

@@ -13,9 +13,11 @@ from services.brokers.base import Broker
 from services.brokers.paper import Paper
 from services.clock import NEW_YORK, Calendar
 from services.execution import Execution
-from services.feeds.base import Listing, Quote
+from services.feeds.base import Feed, Listing, Offer, Quote
+from services.kill_switch import KillSwitch
 from services.market import Market
 from services.orders import DISCORD_EPOCH, Orders
+from services.portfolios import Portfolios
 from services.tickets import Ticket
 
 MARA, OTTO = 80351110224678912, 80351110224678913
@@ -44,10 +46,11 @@ class Clock:
         self.now += timedelta(seconds=seconds)
 
 
-class Tape:
+class Tape(Feed):
     """A feed whose quotes the test sets."""
 
     name = "tape"
+    offers = frozenset({Offer.LISTINGS, Offer.QUOTES})
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -75,12 +78,6 @@ class Tape:
     async def quotes(self, symbols):
         return {symbol: self.quoted[symbol] for symbol in symbols if symbol in self.quoted}
 
-    async def chain(self, symbol):
-        raise NotImplementedError
-
-    async def bars(self, *_what):
-        return []
-
     def now(self):
         return self._clock()
 
@@ -100,11 +97,13 @@ class Floor:
     broker: Broker
     orders: Orders
     execution: Execution
+    portfolios: Portfolios
+    kill_switch: KillSwitch
     presses: int = 0
 
     def quote(self, symbol: str, bid: str, ask: str, size: int | None = None) -> None:
         self.tape.set(symbol, bid, ask, size)
-        self.market._shared._answers.clear()
+        self.market._quotes._kept.clear()
 
     def advance(self, seconds: float) -> None:
         """Let time pass, with every quote confirmed at its end."""
@@ -170,7 +169,9 @@ async def floor_on(
     brokers = {"paper": venue}
     orders = Orders(database, market, accounts, brokers, now=clock, crash_point=crash_point)
     execution = Execution(database, market, brokers, now=clock, crash_point=crash_point)
+    portfolios = Portfolios(database, market, accounts, brokers, now=clock)
+    switch = KillSwitch(database, now=clock)
     try:
-        yield Floor(database, clock, tape, market, accounts, venue, orders, execution)
+        yield Floor(database, clock, tape, market, accounts, venue, orders, execution, portfolios, switch)
     finally:
         await database.close()

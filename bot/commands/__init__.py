@@ -2,13 +2,46 @@
 
 from collections.abc import Mapping
 
-from bot import accounts, alert_views, board_views, order_list, tickets, views
+from bot import (
+    accounts,
+    alert_views,
+    board_views,
+    order_list,
+    pictures,
+    plan_views,
+    preference_views,
+    tickets,
+    views,
+    watch_views,
+)
 from bot.client import Button, Command, FormHandler
-from bot.commands import account, alerts, gamma, help, market, orders, setup  # noqa: A004 - the command is called help
+from bot.commands import (
+    account,
+    alerts,
+    chain,
+    chart,
+    export,
+    gamma,
+    help,  # noqa: A004 - the command is called help
+    history,
+    iv,
+    market,
+    orders,
+    person,
+    setup,
+    watch,
+)
+from bot.pictures import SceneKind
 
 ALL: tuple[Command, ...] = (
     market.quote,
+    chart.chart,
+    chain.chain,
+    iv.iv,
     gamma.gamma,
+    gamma.levels,
+    history.gamma_history,
+    export.export,
     orders.buy,
     orders.sell,
     orders.orders,
@@ -19,7 +52,10 @@ ALL: tuple[Command, ...] = (
     account.panic,
     alerts.alert,
     alerts.alerts,
+    watch.watch,
     setup.setup,
+    person.plan,
+    person.settings,
     help.status,
     help.help_command,
 )
@@ -30,5 +66,19 @@ BUTTONS: tuple[Button, ...] = (
     *accounts.BUTTONS,
     *alert_views.BUTTONS,
     *board_views.BUTTONS,
+    *watch_views.BUTTONS,
+    *pictures.BUTTONS,
+    *plan_views.BUTTONS,
+    *preference_views.BUTTONS,
+    gamma.OldGamma,
 )
-FORMS: Mapping[str, FormHandler] = tickets.FORMS
+FORMS: Mapping[str, FormHandler] = {**tickets.FORMS, **pictures.FORMS}
+SCENES: Mapping[str, SceneKind] = {
+    "gamma": gamma.GAMMA,
+    "levels": gamma.LEVELS,
+    "chart": chart.CHART,
+    "history": history.HISTORY,
+    "chain": chain.CHAIN,
+    "iv": iv.IV,
+}
+"""How each kind of picture is shown; the names stand in the custom ids of buttons, so they stay."""

@@ -5,11 +5,18 @@ from discord import app_commands
 
 from bot import embeds
 from bot.embeds import GREY
+from bot.numbers import locale_for
 from bot.replies import Interaction, Reply, answer
 
 _EXAMPLES = {
     "quote": "`symbols:SPY QQQ` — price, change, bid and ask, age of the data",
+    "chart": "`symbol:SPY range:5D` — candles, volume, VWAP, averages, with the gamma levels on them",
+    "chain": "`symbol:SPY expiration:next friday` — bid, ask, IV, delta, open interest around the money",
+    "iv": "`symbol:SPY` — skew, term structure, and how far the price is expected to move",
     "gamma": "`symbol:SPX` — gamma by strike, walls, flip, expected move",
+    "levels": "`symbol:SPX` — the same in words, one line each",
+    "gamma-history": "`symbol:SPX` — walls, flip and price over days, and a replay of the session",
+    "export chain": "`symbol:SPX` — the whole option chain as CSV",
     "buy": "`symbol:SPY quantity:10 limit:601.25` — a private ticket; nothing is sent before **Confirm**",
     "sell": "the same, to sell what you hold",
     "orders": "what you have sent, and buttons to cancel",
@@ -20,7 +27,10 @@ _EXAMPLES = {
     "panic": "stop: no new entries, every open order cancelled",
     "alert": "`symbol:SPY condition:above value:610` — told once, here or by direct message",
     "alerts": "your alerts: look into, pause, snooze, delete",
+    "watch": "`symbols:SPY QQQ` — quotes and levels in a message that this channel keeps; `symbols:stop` ends it",
     "setup board": "`symbols:SPY QQQ` — opening levels and closing summary in this channel",
+    "plan": "your plan, what is left of it today, what the plans include",
+    "settings": "colours, number format, and who sees your market answers",
     "status": "whether everything works, and how old the data is",
     "help": "this page",
 }
@@ -59,5 +69,5 @@ def _mention(name: str, command_id: int | None) -> str:
 
 async def _status(interaction: Interaction) -> Reply:
     services = interaction.client.services
-    parts = await services.parts()
-    return Reply(embed=embeds.status(parts, services.market.health()), private=True)
+    parts = {**await services.parts(), "gamma history": await services.data_sync.part()}
+    return Reply(embed=embeds.status(parts, services.market.health(), locale_for(interaction)), private=True)

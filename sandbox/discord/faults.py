@@ -16,6 +16,7 @@ WAITING = {
     "callback_refuse": ("status",),
     "rate_limit": ("scope", "retry_after"),
     "server_error": ("status",),
+    "old_edits": (),
     "abort": (),
 }
 AT_ONCE = {"gateway_drop", "gateway_reset", "reconnect", "invalid_session", "gateway_away"}

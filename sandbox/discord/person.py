@@ -54,6 +54,11 @@ class Person:
         self.state.flush()
         return message.page()
 
+    def delete(self, message: Json) -> None:
+        """Delete a message of this channel, as those may who manage messages."""
+        people.tell_deleted(self.state, self.state.messages_in(self.channel)[message["id"]])
+        self.state.flush()
+
     def reads(self) -> list[Json]:
         """The messages that this person sees here, oldest first."""
         return [message.page() for message in self.state.seen_by(self.channel, self.user)]

@@ -67,11 +67,13 @@ def limit_headers(route: Route, remaining: int, reset_after: float) -> Headers:
 class _Limited(Exception):
     """A 429, by our count or on order."""
 
-    def __init__(self, scope: str, retry_after: float) -> None:
+    def __init__(
+        self, scope: str, retry_after: float, code: int = 0, message: str = "You are being rate limited."
+    ) -> None:
         super().__init__(scope)
         self.body: Json = {
-            "message": "You are being rate limited.",
-            "code": 0,
+            "message": message,
+            "code": code,
             "retry_after": round(retry_after, 3),
             "global": scope == "global",
         }
@@ -125,6 +127,8 @@ class Rest:
         faults = self._state.faults
         if limit := faults.take("rate_limit", path):
             raise _Limited(str(limit["scope"]), float(limit["retry_after"]))
+        if route.handler is channels.edit_message and faults.take("old_edits", path) is not None:
+            raise _Limited("user", 0.05, 30046, "Maximum number of edits to messages older than 1 hour reached.")
         if route.unlimited and (refused := faults.take("callback_refuse", path)):
             raise _refusal(int(refused["status"]))
         if error := faults.take("server_error", path):

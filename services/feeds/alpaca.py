@@ -1,183 +1,38 @@
 """Alpaca as a source: stock snapshots and bars, option snapshots, and the open interest of option contracts."""
 
 import asyncio
-import email.utils
-import math
-import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from functools import lru_cache
-from typing import Final, Literal, TypeVar
+from datetime import time as time_of_day
+from itertools import pairwise
+from typing import Final, Literal
 
-import httpx
-import msgspec
-import numpy as np
-from numpy.typing import NDArray
-
-from services.clock import NEW_YORK
-from services.errors import FeedUnavailable, NoChain, UnknownSymbol
-from services.feeds.base import Bar, Chain, Listing, Quote, Tick
+from services.clock import NEW_YORK, Sessions
+from services.feeds.alpaca_chain import OptionFeed, Options
+from services.feeds.alpaca_wire import Asset, Candle, Day, Snapshot, Trades, invalid, pages, vendor
+from services.feeds.alpaca_wire import Bars as BarPages
+from services.feeds.base import Access, Bar, Bars, Chain, Feed, Listing, Offer, Quote, Tick
+from services.feeds.upstream import PATIENCE, Patience, Upstream, api
 
 StockFeed = Literal["iex", "sip", "delayed_sip"]
-OptionFeed = Literal["indicative", "opra"]
-Floats = NDArray[np.float64]
-T = TypeVar("T")
 
-_NAME = "Alpaca"
-_DELAYS: Final = {"delayed_sip": timedelta(minutes=15), "indicative": timedelta(minutes=15)}
-_SOURCES: Final = {
-    "iex": "Alpaca IEX",
-    "sip": "Alpaca SIP",
-    "delayed_sip": "Alpaca SIP",
-    "indicative": "Alpaca indicative",
-    "opra": "Alpaca OPRA",
-}
+_DELAYS: Final = {"iex": timedelta(0), "sip": timedelta(0), "delayed_sip": timedelta(minutes=15)}
+_SOURCES: Final = {"iex": "Alpaca IEX", "sip": "Alpaca SIP", "delayed_sip": "Alpaca SIP"}
 _TIMEFRAMES: Final = {
     timedelta(minutes=1): "1Min",
     timedelta(minutes=5): "5Min",
+    timedelta(minutes=15): "15Min",
     timedelta(hours=1): "1Hour",
     timedelta(days=1): "1Day",
 }
-_AM_ROOTS = frozenset({"SPX", "NDX", "RUT", "VIX", "VIXW"})
-_STANDARD = re.compile(r"[A-Z]{1,6}\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])[CP]\d{8}")
-_INVALID = re.compile(r"invalid symbol:? *(\S+)", re.IGNORECASE)
-# It changes once a day, in the night and not at an hour that Alpaca promises.
-_INTEREST_KEPT = timedelta(hours=1)
-_SAME_MOMENT = timedelta(minutes=15)
-# Sale conditions of CTA and UTP that leave the last price as it was (/v2/stocks/meta/conditions/trade): cash, next day,
-# seller, sold out of sequence, average and derived prices, contingent, official open and close, prior reference. Odd
-# lots count: much of what IEX trades is odd.
-_ASIDE = frozenset("CNRZUWHGVMQP479")
-_DROPPED = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
-class Trade(msgspec.Struct):
-    """One trade as Alpaca writes it, over HTTP and in its stream."""
-
-    t: datetime
-    p: Decimal
-    i: int = 0
-    c: list[str] | None = None
-    u: str | None = None
-
-    @property
-    def counts(self) -> bool:
-        """Whether it says what the market pays now: not cancelled, not late, not at a price agreed elsewhere."""
-        return self.u not in {"canceled", "incorrect"} and _ASIDE.isdisjoint(self.c or ())
-
-    def tick(self, symbol: str) -> Tick:
-        """Return it in our words."""
-        return Tick(symbol, self.t, self.i % 2**63, self.p)
-
-
-class _BookTop(msgspec.Struct):
-    t: datetime
-    bp: Decimal
-    ap: Decimal
-    bs: int | None = None
-    as_: int | None = msgspec.field(name="as", default=None)
-    """In shares since November 2025, in round lots before."""
-
-
-class _Candle(msgspec.Struct):
-    t: datetime
-    o: Decimal
-    h: Decimal
-    l: Decimal  # noqa: E741 - Alpaca's name
-    c: Decimal
-    v: float
-
-
-class _Snapshot(msgspec.Struct, rename="camel"):
-    latest_trade: Trade | None = None
-    latest_quote: _BookTop | None = None
-    daily_bar: _Candle | None = None
-    prev_daily_bar: _Candle | None = None
-
-
-class _Trades(msgspec.Struct):
-    trades: dict[str, list[Trade] | None] | None = None
-    next_page_token: str | None = None
-
-
-class _Bars(msgspec.Struct):
-    bars: dict[str, list[_Candle] | None] | None = None
-    next_page_token: str | None = None
-
-
-class _OptionQuote(msgspec.Struct, gc=False):
-    t: datetime
-    bp: float
-    ap: float
-
-
-class _Greeks(msgspec.Struct, gc=False):
-    delta: float | None = None
-    gamma: float | None = None
-
-
-class _Volume(msgspec.Struct, gc=False):
-    v: float
-
-
-class _OptionSnapshot(msgspec.Struct, rename="camel", gc=False):
-    latest_quote: _OptionQuote | None = None
-    implied_volatility: float | None = None
-    greeks: _Greeks | None = None
-    daily_bar: _Volume | None = None
-
-
-class _OptionSnapshots(msgspec.Struct):
-    snapshots: dict[str, _OptionSnapshot] | None = None
-    next_page_token: str | None = None
-
-
-class _Contract(msgspec.Struct, gc=False):
-    symbol: str
-    multiplier: float = 100
-    open_interest: float | None = None
-    open_interest_date: date | None = None
-
-
-class _Contracts(msgspec.Struct):
-    option_contracts: list[_Contract] | None = None
-    next_page_token: str | None = None
-
-
-class _Asset(msgspec.Struct):
-    symbol: str
-    name: str | None = None
-    tradable: bool = False
-
-
-class _Error(msgspec.Struct):
-    message: str = ""
-
-
-_Page = tuple[list[str], Floats]
-"""Option symbols, and what `_values` makes of their snapshots."""
-
-Answer = TypeVar("Answer", _Bars, _Trades, _OptionSnapshots, _Contracts)
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenInterest:
-    asked: datetime
-    day: date | None
-    contracts: Mapping[str, float]
-    """By option symbol, as far as Alpaca says."""
-    adjusted: frozenset[str]
-    """Contracts that deliver something else than 100 shares."""
-
-
-class Alpaca:
-    """A `Feed` over https://docs.alpaca.markets/reference; one HTTP client, closed by `close()`."""
+class Alpaca(Feed):
+    """A `Feed` over https://docs.alpaca.markets/reference, closed by `close()`; its two APIs are limited apart."""
 
     name = "alpaca"
+    offers = frozenset(Offer)
 
     def __init__(
         self,
@@ -188,22 +43,18 @@ class Alpaca:
         *,
         stock_feed: StockFeed = "iex",
         option_feed: OptionFeed = "indicative",
-        timeout_s: float = 2.5,
-        chain_timeout_s: float = 8.0,
+        patience: Patience = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._data, self._trading = data_url.rstrip("/"), trading_url.rstrip("/")
         self._stock_feed: StockFeed = stock_feed
-        self._option_feed: OptionFeed = option_feed
-        self._timeout_s, self._chain_timeout_s = timeout_s, chain_timeout_s
-        self._client = httpx.AsyncClient(
-            headers={"APCA-API-KEY-ID": key, "APCA-API-SECRET-KEY": secret},
-            timeout=httpx.Timeout(chain_timeout_s, connect=timeout_s),
-            limits=httpx.Limits(max_connections=10, max_keepalive_connections=10, keepalive_expiry=60),
-            trust_env=False,
-        )
-        self._time: tuple[datetime, float] | None = None
+        self._patience = patience
+        as_us = vendor(key, secret)
+        data = api(data_url, as_us, patience, clock)
+        self._quick = Upstream("quotes", data, clock, urgent=True)
+        self._data = Upstream("data", data, clock)
+        self._trading = Upstream("trading", api(trading_url, as_us, patience, clock), clock)
+        self._options = Options(self._data, self._trading, option_feed)
         self._listings: tuple[date, Sequence[Listing]] | None = None
-        self._interest: dict[str, _OpenInterest] = {}
 
     async def listings(self) -> Sequence[Listing]:
         """Return active, tradable stocks and the indices that Alpaca lists; asked once a day.
@@ -212,7 +63,7 @@ class Alpaca:
         """
         today = self.now().date()
         if self._listings is None or self._listings[0] != today:
-            async with self._deadline(self._chain_timeout_s), asyncio.TaskGroup() as group:
+            async with self._trading.deadline(self._patience.whole_s), asyncio.TaskGroup() as group:
                 classes = [group.create_task(self._assets(name)) for name in ("us_equity", "us_index")]
             stocks, indices = (task.result() for task in classes)
             listed = [asset for asset in stocks if asset.tradable] + indices
@@ -224,33 +75,18 @@ class Alpaca:
 
         A symbol that Alpaca does not know, or has never seen a trade of, is left out.
         """
-        async with self._deadline(self._timeout_s):
-            return await self._quotes(list(symbols))
+        async with self._quick.deadline(self._patience.quick_s):
+            return await self._quotes(list(symbols), self._quick)
 
     async def chain(self, symbol: str) -> Chain:
-        """Return the whole chain, or raise: a page that fails fails the chain, for half a chain shows wrong walls.
+        """Return the whole chain; raises FeedUnavailable, UnknownSymbol or NoChain."""
+        async with self._data.deadline(self._patience.whole_s):
+            return await self._options.chain(symbol, self._quote_of(symbol))
 
-        Raises FeedUnavailable, UnknownSymbol or NoChain. Spot is the stock's last trade where it belongs to the moment
-        of the option quotes, else put-call parity of the nearest expiry. Adjusted contracts are left out.
-        """
-        async with self._deadline(self._chain_timeout_s), asyncio.TaskGroup() as group:
-            quotes = group.create_task(self._quotes([symbol]))
-            interest = group.create_task(self._open_interest(symbol))
-            sides = [group.create_task(self._snapshots(symbol, side)) for side in ("call", "put")]
-        quote, counted = quotes.result().get(symbol), interest.result()
-        pages = [page for side in sides for page in side.result()]
-        names = [name for listed, _ in pages for name in listed]
-        standard = np.array([name not in counted.adjusted for name in names], np.bool_)
-        if not standard.any():
-            raise NoChain(symbol) if quote else UnknownSymbol(symbol)
-        open_interest = np.array([counted.contracts.get(name, math.nan) for name in names])
-        table = np.column_stack([np.concatenate([values for _, values in pages]), open_interest])
-        return self._chain(symbol, quote, table[standard], counted.day)
-
-    async def bars(self, symbol: str, interval: timedelta, start: datetime, end: datetime) -> Sequence[Bar]:
+    async def bars(self, symbol: str, interval: timedelta, start: datetime, end: datetime) -> Bars:
         """Return split-adjusted candles from `start` to `end`, oldest first. Raises FeedUnavailable.
 
-        ValueError for a length other than 1 min, 5 min, 1 h and 1 day.
+        ValueError for a length other than 1, 5 and 15 min, 1 h and 1 day.
         """
         if interval not in _TIMEFRAMES:
             raise ValueError(f"no bars of {interval}")
@@ -263,11 +99,12 @@ class Alpaca:
             "adjustment": "split",
             "feed": "iex" if self._stock_feed == "iex" else "sip",
         }
-        candles: list[_Candle] = []
-        async with self._deadline(self._chain_timeout_s):
-            async for page in self._pages(f"{self._data}/v2/stocks/bars", query, _Bars):
+        candles: list[Candle] = []
+        async with self._data.deadline(self._patience.whole_s):
+            async for page in pages(self._data, "/v2/stocks/bars", query, BarPages):
                 candles += (page.bars or {}).get(symbol) or []
-        return [Bar(c.t, c.o, c.h, c.l, c.c, int(c.v)) for c in candles]
+        bars = tuple(Bar(c.t, c.o, c.h, c.l, c.c, int(c.v)) for c in candles)
+        return Bars(symbol, bars, _SOURCES[self._stock_feed], _DELAYS[self._stock_feed], self.now())
 
     async def trades(self, symbols: Sequence[str], start: datetime, end: datetime) -> Sequence[Tick]:
         """Return the trades from `start` to `end`, both included, that make a last price; by symbol, then by time.
@@ -282,41 +119,61 @@ class Alpaca:
             "feed": "iex" if self._stock_feed == "iex" else "sip",
         }
         found: list[Tick] = []
-        async with self._deadline(self._chain_timeout_s):
-            async for page in self._pages(f"{self._data}/v2/stocks/trades", query, _Trades):
+        async with self._data.deadline(self._patience.whole_s):
+            async for page in pages(self._data, "/v2/stocks/trades", query, Trades):
                 for symbol, trades in (page.trades or {}).items():
                     found += [trade.tick(symbol) for trade in trades or () if trade.counts]
         return found
 
+    async def sessions(self, first: date, last: date) -> Sessions:
+        """Return the regular sessions from one New York date to another, half days and closures of any reason included.
+
+        Pairs of aware UTC, oldest first. Raises FeedUnavailable.
+        """
+        query = {"start": f"{first}T00:00:00Z", "end": f"{last}T00:00:00Z"}
+        async with self._trading.deadline(self._patience.whole_s):
+            days = self._trading.read(await self._trading.get("/v2/calendar", query), list[Day])
+        try:
+            found = tuple((_at(day.date, day.open), _at(day.date, day.close)) for day in days)
+        except ValueError as error:
+            raise self._trading.nonsense(": hours that are none") from error
+        moments = [moment for session in found for moment in session]
+        if any(later <= earlier for earlier, later in pairwise(moments)):
+            raise self._trading.nonsense(": sessions out of order")
+        return found
+
+    def access(self) -> Sequence[Access]:
+        """Return how far the data API, for quotes and for the rest, and the trading API let us in."""
+        return self._quick.access, self._data.access, self._trading.access
+
     def now(self) -> datetime:
         """Return the time at Alpaca: the last `Date` header and what has passed since; our own before the first."""
-        if self._time is None:
-            return datetime.now(UTC)
-        said, at = self._time
-        return said + timedelta(seconds=time.monotonic() - at)
+        return self._data.clock.now()
 
     def heard(self, at: datetime) -> None:
         """Take note of a moment that the stream tells: the time there cannot be earlier."""
-        if at > self.now():
-            self._time = (at, time.monotonic())
+        self._data.clock.heard(at)
 
     async def close(self) -> None:
         """Release connections."""
-        await self._client.aclose()
+        await self._data.close()
+        await self._trading.close()
 
-    async def _quotes(self, symbols: list[str]) -> dict[str, Quote]:
+    async def _quote_of(self, symbol: str) -> Quote | None:
+        return (await self._quotes([symbol], self._data)).get(symbol)
+
+    async def _quotes(self, symbols: list[str], way: Upstream) -> dict[str, Quote]:
         query = {"symbols": ",".join(symbols), "feed": self._stock_feed}
-        answer = await self._get(f"{self._data}/v2/stocks/snapshots", query)
-        invalid = _INVALID.search(_message(answer)) if answer.status_code == 400 else None
-        if invalid:
+        answer = await way.get("/v2/stocks/snapshots", query, {200, 400})
+        if unread := invalid(way, answer):
             # One symbol that Alpaca cannot read must not take the others down with it.
-            left = [symbol for symbol in symbols if symbol not in invalid[1].split(",")]
-            return await self._quotes(left) if 0 < len(left) < len(symbols) else {}
-        snapshots = self._read(answer, dict[str, _Snapshot | None])
+            left = [symbol for symbol in symbols if symbol not in unread]
+            return await self._quotes(left, way) if 0 < len(left) < len(symbols) else {}
+        snapshots = way.read(answer, dict[str, Snapshot | None])
         quotes = (self._quote(symbol, snapshot) for symbol, snapshot in snapshots.items() if snapshot)
         return {quote.symbol: quote for quote in quotes if quote}
 
-    def _quote(self, symbol: str, snapshot: _Snapshot) -> Quote | None:
+    def _quote(self, symbol: str, snapshot: Snapshot) -> Quote | None:
         trade, top, bar = snapshot.latest_trade, snapshot.latest_quote, snapshot.daily_bar
         if trade is None or not trade.p:
             return None
@@ -330,7 +187,7 @@ class Alpaca:
             traded_at=trade.t,
             quoted_at=top.t if top and (top.bp or top.ap) else None,
             source=_SOURCES[self._stock_feed],
-            delay=_DELAYS.get(self._stock_feed, timedelta(0)),
+            delay=_DELAYS[self._stock_feed],
             previous_close=before.c if before else None,
             bid=(top.bp or None) if top else None,
             ask=(top.ap or None) if top else None,
@@ -339,197 +196,20 @@ class Alpaca:
             day_open=today.o if today else None,
             day_low=today.l if today else None,
             day_high=today.h if today else None,
+            day_close=today.c if today else None,
             volume=(int(today.v) or None) if today else None,
         )
 
-    async def _assets(self, asset_class: str) -> list[_Asset]:
-        answer = await self._get(f"{self._trading}/v2/assets", {"status": "active", "asset_class": asset_class})
-        if asset_class == "us_index" and answer.status_code in {400, 403, 404, 422}:
+    async def _assets(self, asset_class: str) -> list[Asset]:
+        query = {"status": "active", "asset_class": asset_class}
+        answer = await self._trading.get("/v2/assets", query, {200, 400, 403, 404, 422})
+        if asset_class == "us_index" and answer.status_code != 200:
             return []
-        return self._read(answer, list[_Asset])
-
-    async def _snapshots(self, symbol: str, side: str) -> list[_Page]:
-        url = f"{self._data}/v1beta1/options/snapshots/{symbol}"
-        query = {"feed": self._option_feed, "limit": "1000", "type": side}
-        pages: list[_Page] = []
-        async for page in self._pages(url, query, _OptionSnapshots):
-            # Page by page, so that a long chain does not hold up the event loop.
-            rows = {name: _values(name, each) for name, each in (page.snapshots or {}).items() if _is_standard(name)}
-            if rows:
-                pages.append((list(rows), np.array(list(rows.values()), np.float64)))
-        return pages
-
-    async def _open_interest(self, symbol: str) -> _OpenInterest:
-        kept = self._interest.get(symbol)
-        if kept and abs(self.now() - kept.asked) < _INTEREST_KEPT:
-            return kept
-        # Alpaca stops at the next weekend unless told otherwise.
-        horizon = (self.now() + timedelta(days=3650)).date()
-        query = {"underlying_symbols": symbol, "expiration_date_lte": horizon.isoformat(), "limit": "10000"}
-        listed: list[_Contract] = []
-        async for page in self._pages(f"{self._trading}/v2/options/contracts", query, _Contracts):
-            listed += page.option_contracts or []
-        day = max((c.open_interest_date for c in listed if c.open_interest_date), default=None)
-        numbers = {c.symbol: c.open_interest for c in listed if c.open_interest is not None}
-        adjusted = frozenset(c.symbol for c in listed if c.multiplier != 100)
-        now = self.now()
-        fresh = {name: each for name, each in self._interest.items() if abs(now - each.asked) < _INTEREST_KEPT}
-        found = _OpenInterest(now, day, numbers, adjusted)
-        self._interest = fresh | {symbol: found}
-        return found
-
-    def _chain(self, symbol: str, quote: Quote | None, table: Floats, counted: date | None) -> Chain:
-        strike, expiry, is_call, am_settled, bid, ask, iv, gamma, delta, volume, quoted, open_interest = table.T
-        if np.isnan(quoted).all():
-            raise FeedUnavailable(_NAME, f"it sent no quotes of {symbol} options")
-        as_of = datetime.fromtimestamp(float(np.nanmax(quoted)), UTC)
-        parity = _parity_spot(strike, expiry, is_call == 1, (bid + ask) / 2)
-        together = quote is not None and abs(quote.as_of - as_of) <= _SAME_MOMENT
-        spot = float(quote.price) if quote and (together or parity is None) else parity
-        if spot is None:
-            raise FeedUnavailable(_NAME, f"it sent no price of {symbol} and too few option quotes to infer it from")
-        return Chain(
-            symbol=symbol,
-            spot=spot,
-            as_of=as_of,
-            source=_SOURCES[self._option_feed],
-            delay=_DELAYS.get(self._option_feed, timedelta(0)),
-            open_interest_date=counted,
-            strike=strike,
-            expiry=expiry.astype(np.int32),
-            is_call=is_call == 1,
-            am_settled=am_settled == 1,
-            bid=bid,
-            ask=ask,
-            iv=iv,
-            gamma=gamma,
-            delta=delta,
-            open_interest=open_interest,
-            volume=volume,
-        )
-
-    async def _pages(self, url: str, query: dict[str, str], kind: type[Answer]) -> AsyncIterator[Answer]:
-        seen: set[str] = set()
-        while True:
-            answer = await self._get(url, query)
-            if answer.status_code == 404 or (answer.status_code == 400 and _INVALID.search(_message(answer))):
-                return
-            page = self._read(answer, kind)
-            yield page
-            token = page.next_page_token
-            if not token:
-                return
-            if token in seen:
-                raise FeedUnavailable(_NAME, "it answered nonsense: the same page twice")
-            seen.add(token)
-            query = query | {"page_token": token}
-
-    async def _get(self, url: str, query: dict[str, str]) -> httpx.Response:
-        try:
-            try:
-                answer = await self._client.get(url, params=query)
-            except _DROPPED:
-                answer = await self._client.get(url, params=query)
-        except httpx.TimeoutException as error:
-            raise FeedUnavailable(_NAME, "it does not answer in time") from error
-        except httpx.ConnectError as error:
-            raise FeedUnavailable(_NAME, "it cannot be reached") from error
-        except httpx.RequestError as error:
-            raise FeedUnavailable(_NAME, "the connection broke") from error
-        self._note_time(answer.headers.get("Date"))
-        status = answer.status_code
-        if status in {401, 403}:
-            cure = "The operator has to check the key"
-            raise FeedUnavailable(_NAME, f"it refused ours: {_message(answer)}", cure=cure)
-        if status == 429:
-            raise FeedUnavailable(_NAME, "it asks us to slow down", self._wait(answer))
-        if status >= 500:
-            raise FeedUnavailable(_NAME, f"it answered with an error of its own, {status}")
-        return answer
-
-    def _read(self, answer: httpx.Response, kind: type[T]) -> T:
-        if answer.status_code != 200:
-            raise FeedUnavailable(_NAME, f"it answered {answer.status_code}: {_message(answer)}")
-        try:
-            # The trading API writes numbers as strings.
-            return msgspec.json.decode(answer.content, type=kind, strict=False)
-        except msgspec.DecodeError as error:
-            raise FeedUnavailable(_NAME, "it answered nonsense") from error
-
-    @asynccontextmanager
-    async def _deadline(self, seconds: float) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(seconds):
-                yield
-        except TimeoutError as error:
-            raise FeedUnavailable(_NAME, f"no answer within {seconds:g} s") from error
-        except ExceptionGroup as group:
-            # Concurrent requests fail together; the first reason is the one to tell.
-            raise group.exceptions[0] from group
-
-    def _note_time(self, header: str | None) -> None:
-        try:
-            said = email.utils.parsedate_to_datetime(header or "").astimezone(UTC)
-        except ValueError:
-            return
-        # The header is cut to the second: an estimate inside that second is finer than it.
-        if self._time is None or not timedelta(0) <= self.now() - said < timedelta(seconds=1):
-            self._time = (said, time.monotonic())
-
-    def _wait(self, answer: httpx.Response) -> float | None:
-        try:
-            if "Retry-After" in answer.headers:
-                return max(float(answer.headers["Retry-After"]), 0.0)
-            return max(float(answer.headers["X-RateLimit-Reset"]) - self.now().timestamp(), 0.0)
-        except (KeyError, ValueError):
-            return None
+        return self._trading.read(answer, list[Asset])
 
 
-def _message(answer: httpx.Response) -> str:
-    try:
-        return msgspec.json.decode(answer.content, type=_Error).message[:100]
-    except msgspec.DecodeError:
-        return answer.reason_phrase
-
-
-def _is_standard(name: str) -> bool:
-    """Tell standard contracts from adjusted ones, whose root ends in a digit (AAPL1)."""
-    return _STANDARD.fullmatch(name) is not None
-
-
-@lru_cache(1024)
-def _days(yymmdd: str) -> int:
-    return (date(2000 + int(yymmdd[:2]), int(yymmdd[2:4]), int(yymmdd[4:])) - date(1970, 1, 1)).days
-
-
-def _values(name: str, snapshot: _OptionSnapshot) -> tuple[float | None, ...]:
-    """Return strike, expiry, is call, is AM-settled, bid, ask, IV, gamma, delta, volume, and the time of the quote."""
-    top, greeks, bar = snapshot.latest_quote, snapshot.greeks or _Greeks(), snapshot.daily_bar
-    return (
-        int(name[-8:]) / 1000,
-        _days(name[-15:-9]),
-        name[-9] == "C",
-        name[:-15] in _AM_ROOTS,
-        (top.bp or None) if top else None,
-        (top.ap or None) if top else None,
-        snapshot.implied_volatility,
-        greeks.gamma,
-        greeks.delta,
-        bar.v if bar else None,
-        top.t.timestamp() if top else None,
-    )
-
-
-def _parity_spot(strike: Floats, expiry: Floats, is_call: NDArray[np.bool_], mid: Floats) -> float | None:
-    """Infer spot from the nearest expiry that is quoted on both sides: K + C − P where calls and puts cost alike."""
-    for day in np.unique(expiry):
-        call, put = (np.flatnonzero((expiry == day) & (is_call == side) & np.isfinite(mid)) for side in (True, False))
-        common, at_call, at_put = np.intersect1d(strike[call], strike[put], return_indices=True)
-        if len(common) >= 3:
-            difference = mid[call[at_call]] - mid[put[at_put]]
-            nearest = np.argsort(np.abs(difference))[:8]
-            return float(np.median((common + difference)[nearest]))
-    return None
+def _at(day: date, hour: str) -> datetime:
+    return datetime.combine(day, time_of_day.fromisoformat(hour), NEW_YORK).astimezone(UTC)
 
 
 def _new_york_date(moment: datetime) -> date:

@@ -1,13 +1,26 @@
 """What every market data source can be asked for, and the shapes of its answers."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Protocol
+from enum import StrEnum
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+T = TypeVar("T")
+
+
+class Offer(StrEnum):
+    """What a source can be asked for."""
+
+    QUOTES = "quotes"
+    CHAINS = "option chains"
+    BARS = "bars"
+    LISTINGS = "listings"
+    TRADES = "trades"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,8 @@ class Quote:
     day_open: Decimal | None = None
     day_low: Decimal | None = None
     day_high: Decimal | None = None
+    day_close: Decimal | None = None
+    """The last price of that day's regular session; its close once that has ended."""
     volume: int | None = None
     name: str | None = None
 
@@ -81,7 +96,24 @@ class Bar:
     volume: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Candles of one symbol, oldest first, and whose they are."""
+
+    symbol: str
+    bars: tuple[Bar, ...]
+    source: str
+    delay: timedelta | None
+    """As in `Quote`."""
+    as_of: datetime
+    """The time at the source when it answered (aware UTC)."""
+
+
+AM_ROOTS = frozenset({"SPX", "NDX", "RUT", "VIX", "VIXW"})
+"""Roots of options that settle at the open; not SPXW, NDXP, RUTW."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Chain:
     """All listed options of one underlying as columns of equal length; NaN marks what the source does not say.
 
@@ -101,7 +133,7 @@ class Chain:
     """Days since 1970-01-01."""
     is_call: NDArray[np.bool_]
     am_settled: NDArray[np.bool_]
-    """True for the roots that settle at the open (SPX, NDX, RUT, VIX, VIXW; not SPXW, NDXP, RUTW)."""
+    """True for the roots of `AM_ROOTS`."""
     bid: NDArray[np.float64]
     ask: NDArray[np.float64]
     iv: NDArray[np.float64]
@@ -112,25 +144,61 @@ class Chain:
     volume: NDArray[np.float64]
 
 
-class Feed(Protocol):
-    """One source of market data; every method may raise `FeedUnavailable`."""
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How far one of a source's APIs lets us in at this moment."""
 
     name: str
+    rest_s: float | None
+    """Seconds until it is tried again after many failures; None while it is asked as usual."""
+    quiet_s: float
+    """Seconds until its rate limit takes another request."""
+    limit: int | None
+    """Requests in the running window of its rate limit; None where it has not said."""
+    left: int | None
+
+
+class Apart(Protocol):
+    """Calls a module's function where it does not hold up the event loop, as `asyncio.to_thread` does."""
+
+    def __call__(self, work: Callable[..., T], /, *arguments: object) -> Awaitable[T]:
+        """Return what `work(*arguments)` returns, or raise what it raises."""
+
+
+class Feed:
+    """One source of market data, asked only for what it offers; every method may raise `FeedUnavailable`."""
+
+    name: str
+    offers: frozenset[Offer]
 
     async def listings(self) -> Sequence[Listing]:
         """Return every symbol the source knows, for autocomplete and for the nearest match."""
+        raise NotImplementedError
 
     async def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
         """Return quotes by canonical symbol; a symbol the source does not know is left out."""
+        raise NotImplementedError
 
     async def chain(self, symbol: str) -> Chain:
         """Return the whole option chain; raises `UnknownSymbol` or `NoChain`."""
+        raise NotImplementedError
 
-    async def bars(self, symbol: str, interval: timedelta, start: datetime, end: datetime) -> Sequence[Bar]:
-        """Return candles of one of the lengths 1 min, 5 min, 1 h, 1 day, oldest first."""
+    async def bars(self, symbol: str, interval: timedelta, start: datetime, end: datetime) -> Bars:
+        """Return candles of 1, 5 or 15 min, 1 h or 1 day that start from `start` to `end`, oldest first."""
+        raise NotImplementedError
+
+    async def trades(self, symbols: Sequence[str], start: datetime, end: datetime) -> Sequence[Tick]:
+        """Return the trades from `start` to `end` that make a last price, by symbol, then by time."""
+        raise NotImplementedError
+
+    def access(self) -> Sequence[Access]:
+        """Return how far each of its APIs lets us in; none for a source that is no API."""
+        return ()
 
     def now(self) -> datetime:
         """Return the time at the source (aware UTC), by which sessions and ages are measured."""
+        return datetime.now(UTC)
 
     async def close(self) -> None:
         """Release connections."""
+        raise NotImplementedError

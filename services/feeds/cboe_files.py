@@ -2,8 +2,8 @@
 
 import csv
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from operator import attrgetter
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from services.clock import NEW_YORK
 from services.errors import BadData
-from services.feeds.base import Chain, Quote
+from services.feeds.base import AM_ROOTS, Chain, Quote
 
 SOURCE = "Cboe file"
+LIVE_SOURCE = "Cboe delayed"
+LIVE_DELAY = timedelta(minutes=15)
 
-_AM_ROOTS = frozenset({"SPX", "NDX", "RUT", "VIX", "VIXW"})
 _LINE_OF_TITLES = "Expiration Date,"
 _DATE_FORMATS = (
     "%B %d, %Y at %I:%M %p",
@@ -33,7 +34,6 @@ _COLUMNS = ("bid", "ask", "iv", "gamma", "delta", "open_interest", "volume")
 _TITLES = ("Bid", "Ask", "IV", "Gamma", "Delta", "Open Interest", "Volume")
 
 Strings = Sequence[str]
-Numbers = Sequence[float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class _Data(msgspec.Struct, gc=False):
     low: Decimal | None = None
     high: Decimal | None = None
     volume: Decimal | None = None
+    last_trade_time: datetime | None = None
 
 
 class _Answer(msgspec.Struct, gc=False):
@@ -97,13 +98,14 @@ def parse_delayed_quotes(content: bytes, symbol: str | None = None) -> Recording
     answer = _decoder.decode(content)
     data = answer.data
     names = [option.option for option in data.options]
-    columns = {name: _floats(list(map(attrgetter(name), data.options))) for name in _COLUMNS}
+    columns = {name: _column(data.options, name) for name in _COLUMNS}
     as_of = datetime.strptime(answer.timestamp, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
     name = symbol or answer.symbol.lstrip("_^$").upper()
     quote = Quote(
         symbol=name,
         price=_price(data.current_price),
         as_of=as_of,
+        traded_at=_to_utc(data.last_trade_time) if data.last_trade_time else None,
         source=SOURCE,
         delay=None,
         previous_close=data.prev_day_close,
@@ -115,6 +117,19 @@ def parse_delayed_quotes(content: bytes, symbol: str | None = None) -> Recording
         volume=int(data.volume or 0) or None,
     )
     return Recording(quote, _chain(quote, names, columns))
+
+
+def read_live(file: str, symbol: str) -> Recording:
+    """Read a fresh answer of `delayed_quotes` as what was true when its symbol traded last.
+
+    Raises ValueError, InvalidOperation or msgspec.DecodeError.
+    """
+    recording = parse_delayed_quotes(Path(file).read_bytes(), symbol)
+    as_of = recording.quote.traded_at or recording.quote.as_of - LIVE_DELAY
+    return Recording(
+        replace(recording.quote, as_of=as_of, source=LIVE_SOURCE, delay=LIVE_DELAY),
+        replace(recording.chain, as_of=as_of, source=LIVE_SOURCE, delay=LIVE_DELAY),
+    )
 
 
 def parse_quote_table(text: str, symbol: str | None = None) -> Recording:
@@ -178,10 +193,12 @@ def _quote_of_header(header: str, symbol: str) -> Quote:
 def _chain(quote: Quote, names: Strings, columns: dict[str, NDArray[np.float64]]) -> Chain:
     roots = [name[:-15] for name in names]
     tails = "".join([name[-15:].rjust(15) for name in names]).encode("ascii", "replace")
-    digits = np.frombuffer(tails, dtype=np.uint8).reshape(len(names), 15).astype(np.int64) - ord("0")
+    digits = np.frombuffer(tails, dtype=np.uint8).reshape(len(names), 15).astype(np.int32) - ord("0")
+    each = {root: number for number, root in enumerate(dict.fromkeys(roots))}
+    numbers = np.fromiter(map(each.__getitem__, roots), np.int32, len(roots))
     # a digit in the root marks an adjusted contract, which delivers something else than a hundred shares
-    sound = _each({root: root.strip().isalpha() for root in set(roots)}, roots) & _well_formed(digits)
-    am_settled = _each({root: root.strip() in _AM_ROOTS for root in set(roots)}, roots)
+    sound = _of_roots(each, str.isalpha)[numbers] & _well_formed(digits)
+    am_settled = _of_roots(each, AM_ROOTS.__contains__)[numbers]
     if not sound.all():
         digits, am_settled = digits[sound], am_settled[sound]
         columns = {name: column[sound] for name, column in columns.items()}
@@ -194,7 +211,7 @@ def _chain(quote: Quote, names: Strings, columns: dict[str, NDArray[np.float64]]
         source=quote.source,
         delay=None,
         open_interest_date=_previous_weekday(quote.as_of.astimezone(NEW_YORK).date()),
-        strike=digits[:, 7:] @ 10 ** np.arange(7, -1, -1) / 1000,
+        strike=digits[:, 7:] @ 10.0 ** np.arange(7, -1, -1) / 1000,
         expiry=(first_of_month.astype(np.int64) + day - 1).astype(np.int32),
         is_call=digits[:, 6] == _CALL,
         am_settled=am_settled,
@@ -202,20 +219,20 @@ def _chain(quote: Quote, names: Strings, columns: dict[str, NDArray[np.float64]]
     )
 
 
-def _each(answers: dict[str, bool], roots: Strings) -> NDArray[np.bool_]:
-    return np.array(list(map(answers.__getitem__, roots)), dtype=np.bool_)
+def _of_roots(roots: Iterable[str], is_so: Callable[[str], bool]) -> NDArray[np.bool_]:
+    return np.array([is_so(root.strip()) for root in roots], np.bool_)
 
 
-def _well_formed(digits: NDArray[np.int64]) -> NDArray[np.bool_]:
-    numbers = np.delete(digits, 6, axis=1)
+def _well_formed(digits: NDArray[np.int32]) -> NDArray[np.bool_]:
     side = digits[:, 6]
+    numbers = np.delete(digits, 6, axis=1)
     result: NDArray[np.bool_] = ((numbers >= 0) & (numbers <= 9)).all(axis=1) & ((side == _CALL) | (side == _PUT))
     return result
 
 
 def _symbol(name: str) -> str:
     root = name[:-15].strip()
-    return root[:-1] if root.endswith("W") and root[:-1] in _AM_ROOTS else root
+    return root[:-1] if root.endswith("W") and root[:-1] in AM_ROOTS else root
 
 
 def _price(value: Decimal | None) -> Decimal:
@@ -232,8 +249,12 @@ def _moment(text: str) -> datetime:
             naive = datetime.strptime(words, form)  # noqa: DTZ007  # the zone follows: Cboe writes New York time
         except ValueError:
             continue
-        return naive.replace(tzinfo=NEW_YORK).astimezone(UTC)
+        return _to_utc(naive)
     raise ValueError(f"its date {words!r} has a form that is not known")
+
+
+def _to_utc(naive: datetime) -> datetime:
+    return naive.replace(tzinfo=NEW_YORK).astimezone(UTC)
 
 
 def _previous_weekday(day: date) -> date:
@@ -247,7 +268,15 @@ def _interleave(calls: Strings, puts: Strings) -> list[str]:
     return both
 
 
-def _floats(values: Strings | Numbers) -> NDArray[np.float64]:
+def _column(options: Sequence[_Option], name: str) -> NDArray[np.float64]:
+    values = map(attrgetter(name), options)
+    try:
+        return np.fromiter(values, np.float64, len(options))
+    except TypeError:  # something is not said
+        return np.array([getattr(option, name) for option in options], np.float64)
+
+
+def _floats(values: Strings) -> NDArray[np.float64]:
     try:
         return np.array(values, dtype=np.float64)
     except ValueError:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
 
@@ -12,7 +12,7 @@ import structlog
 
 from services.errors import BadData, NoChain, UnknownSymbol
 from services.feeds import bar_files, cboe_files
-from services.feeds.base import Bar, Chain, Listing, Quote
+from services.feeds.base import Bar, Bars, Chain, Feed, Listing, Offer, Quote
 from services.symbols import canonical
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ class _Shelf:
     bars: list[_File] = field(default_factory=list)
 
 
-class Replay:
+class Replay(Feed):
     """The feed over `REPLAY_DIR`: files at any depth whose name starts with the symbol, the newest recording first.
 
     Formats are told by content: Cboe's quote table (CSV), Cboe's delayed-quotes answer (JSON), tables of candles (CSV).
@@ -45,6 +45,7 @@ class Replay:
     """
 
     name = "replay"
+    offers = frozenset({Offer.LISTINGS, Offer.QUOTES, Offer.CHAINS, Offer.BARS})
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -65,13 +66,10 @@ class Replay:
         """Return the newest recorded chain."""
         return await asyncio.to_thread(self.load_chain, symbol)
 
-    async def bars(self, symbol: str, interval: timedelta, start: datetime, end: datetime) -> Sequence[Bar]:
+    async def bars(self, symbol: str, interval: timedelta, start: datetime, end: datetime) -> Bars:
         """Return recorded candles with start ≤ time < end, put together from shorter ones where needed."""
-        return await asyncio.to_thread(self._bars, symbol, interval, start, end)
-
-    def now(self) -> datetime:
-        """Return the wall clock: a recording has no clock of its own."""
-        return datetime.now(UTC)
+        found = await asyncio.to_thread(self._bars, symbol, interval, start, end)
+        return Bars(symbol, tuple(found), bar_files.SOURCE, None, self.now())
 
     async def close(self) -> None:
         """Forget what was read."""

@@ -12,7 +12,8 @@ import msgspec
 from aiohttp import ClientWSTimeout
 
 from services.errors import FeedUnavailable
-from services.feeds.alpaca import StockFeed, Trade
+from services.feeds.alpaca import StockFeed
+from services.feeds.alpaca_wire import Trade
 from services.feeds.base import Tick, Touch
 
 _NAME = "Alpaca"

@@ -17,7 +17,9 @@ from PIL import Image
 from services import png
 from services.chart_pool import ChartPool
 from services.charts import PORTRAIT, gamma_picture
-from services.gamma import Expiry, Gamma, Mode
+from services.gamma import Gamma
+from services.gamma_exposure import ByExpiry
+from services.lens import PLAIN
 
 # matplotlib is imported by what draws: a worker imports this module again.
 
@@ -35,15 +37,15 @@ def figures() -> dict[str, float]:
     others = iter([another(gamma, number) for number in range(1, 9)])
     gamma_picture(next(others))
     pixels = np.asarray(Image.open(io.BytesIO(gamma_picture(gamma))).convert("RGBA"))
-    changing = _alternately(lambda: gamma_picture(next(others)), int, 7)[0]
-    fast, usual = _alternately(lambda: gamma_picture(gamma), lambda: pyplot_picture(gamma), 7)
+    changing = alternately(lambda: gamma_picture(next(others)), int, 7)[0]
+    fast, usual = alternately(lambda: gamma_picture(gamma), lambda: pyplot_picture(gamma), 7)
     return {
         "chart + PNG 1200×800, ms": fast,
-        "chart + PNG 1080×1350, ms": _alternately(lambda: gamma_picture(gamma, size=PORTRAIT), int, 7)[0],
+        "chart + PNG 1080×1350, ms": alternately(lambda: gamma_picture(gamma, size=PORTRAIT), int, 7)[0],
         "chart + PNG 1200×800, each time another symbol, ms": changing,
         "pyplot, tight_layout, savefig, ms": usual,
         "share of pyplot's time": fast / usual,
-        "of which PNG encode, ms": _alternately(lambda: png.encode(pixels), int, 7)[0],
+        "of which PNG encode, ms": alternately(lambda: png.encode(pixels), int, 7)[0],
         "picture, KB": len(gamma_picture(gamma)) / 1024,
         "Gamma on its way to a worker, KB": len(pickle.dumps(gamma)) / 1024,
         **asyncio.run(_pool(gamma)),
@@ -64,17 +66,25 @@ def spx_like() -> Gamma:
         source="benchmark",
         delay=None,
         open_interest_date=date(2022, 12, 9),
-        mode=Mode.OURS,
-        expiry=Expiry.ALL,
+        lens=PLAIN,
         expiries=tuple(date(2023, 1, day) for day in range(1, 32)),
+        listed=(),
         total=-1.18e9,
         gross=1.6e11,
+        zero_dte=0.25,
+        by_expiry=(ByExpiry(date(2025, 5, 19), 1e8, 4e9), ByExpiry(date(2025, 5, 20), 1e8, 4e9)),
         flip=3996.6,
         call_wall=4100.0,
         put_wall=3800.0,
+        max_call_gamma=None,
+        max_put_gamma=None,
         abs_gamma=4000.0,
+        call_oi_wall=None,
+        put_oi_wall=None,
         max_pain=4000.0,
         expected_move=88.85,
+        vanna=None,
+        charm=None,
         contracts=19_156,
         coverage=0.999,
         iv_sources=((0.963, "vendor"), (0.036, "solved from mid prices"), (0.001, "between neighbouring strikes")),
@@ -132,7 +142,7 @@ def pyplot_picture(gamma: Gamma) -> bytes:
     return buffer.getvalue()
 
 
-def _alternately(one: Callable[[], object], other: Callable[[], object], rounds: int) -> tuple[float, float]:
+def alternately(one: Callable[[], object], other: Callable[[], object], rounds: int) -> tuple[float, float]:
     """Return the median milliseconds of two ways, timed in turn so that a busy machine is fair to both."""
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""How long analysis and parsing take, beside the usual ways to do the same, in one process."""
+"""How long analysis, parsing and the way from bytes to a picture take, beside the usual ways, in one process."""
 
 import gc
 import json
@@ -11,14 +11,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from bench_charts import pyplot_picture
 
+from db.models import Theme
+from services.charts import Picture, draw
 from services.feeds import cboe_files
 from services.feeds.base import Chain
 from services.gamma import analyze
+from services.lens import PLAIN
 
 SHARED = Path(os.environ.get("PULSE_SHARED") or Path(__file__).parents[2].parent / "shared") / "data" / "cboe"
 ROUNDS = 40
-LIMITS = {"analysis of the SPX chain, ms": 15, "parse Cboe JSON over json.loads": 1}
+LIMITS = {
+    "analysis of the SPX chain, ms": 8,
+    "parse Cboe JSON over json.loads": 1,
+    "bytes to picture, ms": 120,
+    "bytes to picture over json, loop and pyplot": 0.15,
+}
 
 
 def figures() -> dict[str, float]:
@@ -43,6 +52,21 @@ def figures() -> dict[str, float]:
         "parse Cboe JSON, ms": parse,
         "parse Cboe JSON over json.loads": parse / plain,
         "parse the SPX CSV, ms": _median_ms(lambda: cboe_files.read(SHARED / "spx_20221212.csv"), 5),
+        **_picture(large, plain + 60 * level),
+    }
+
+
+def _picture(answer: bytes, usual: float) -> dict[str, float]:
+    """From the bytes of an answer to the PNG; `usual` has the milliseconds of json and the loop over 60 levels."""
+
+    def whole() -> Picture:
+        return draw(cboe_files.parse_delayed_quotes(answer).chain, PLAIN, Theme.DARK)
+
+    ours, pyplot = _median_ms(whole, 9), _median_ms(lambda: pyplot_picture(whole().gamma), 3)
+    return {
+        "bytes to picture, ms": ours,
+        "json, loop and pyplot, ms": usual + pyplot - ours,
+        "bytes to picture over json, loop and pyplot": ours / (usual + pyplot - ours),
     }
 
 

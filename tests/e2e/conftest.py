@@ -28,6 +28,8 @@ async def product(sandbox, home) -> AsyncIterator[Product]:
 
 @pytest.fixture
 async def mara(sandbox, product):
-    """The person who speaks by default, in a healed world."""
+    """The person who speaks by default, in a healed world whose sources may be asked again."""
     yield sandbox.discord.person("Mara")
     await sandbox.heal()
+    feeds = product.services.market.feeds
+    await until(lambda: not any(access.rest_s or access.quiet_s for feed in feeds for access in feed.access()))

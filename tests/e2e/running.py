@@ -14,7 +14,7 @@ from discord.http import Route
 from bot.app import serve as serve_bot
 from sandbox.app import build
 from sandbox.discord.server import Discord
-from sandbox.market import Market
+from sandbox.market import DAYS_BACK, Market
 from services.clock import load_calendar_apart
 from services.settings import Settings
 from services.wiring import Services, open_services
@@ -43,11 +43,19 @@ class Sandbox:
             "ALPACA_DATA_URL": f"{self.url}/alpaca/data",
             "ALPACA_PAPER_API_URL": f"{self.url}/alpaca/paper",
             "ALPACA_STREAM_URL": f"{self.url.replace('http', 'ws', 1)}/alpaca/data",
+            "TRADIER_DATA_TOKEN": "sandbox-token",
+            "TRADIER_API_URL": f"{self.url}/tradier/v1",
+            "CBOE_URL": f"{self.url}/cboe",
             "FEEDS": "alpaca",
         }
 
     async def market_fault(self, **fault: object) -> None:
         (await self.http.post(f"{self.url}/sandbox/market/faults", json=fault)).raise_for_status()
+
+    async def source_fault(self, **fault: object) -> None:
+        """Have it with requests and, whatever it is, no stream that could stand in for them."""
+        await self.market_fault(kind="drop", count=10_000)
+        await self.market_fault(**fault)
 
     async def heal(self) -> None:
         """Take every fault away."""
@@ -58,7 +66,7 @@ class Sandbox:
 @asynccontextmanager
 async def sandbox_running(**discord_options: object) -> AsyncIterator[Sandbox]:
     """A fresh world on a free port."""
-    market = Market((await load_calendar_apart()).sessions)
+    market = Market((await load_calendar_apart(DAYS_BACK)).sessions)
     discord = Discord(token=TOKEN, **discord_options)
     runner = web.AppRunner(build(discord, market), access_log=None, shutdown_timeout=0.5)
     await runner.setup()

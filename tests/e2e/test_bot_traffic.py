@@ -13,7 +13,7 @@ async def traffic(product, sandbox):
     mara, jonas = sandbox.discord.person("Mara"), sandbox.discord.person("Jonas", "dm")
     await mara.type("quote", symbols="sp").choices()
     await mara.type("gamma", symbol="microso").choices()
-    for command in ("help", "status"):
+    for command in ("help", "status", "plan", "settings"):
         await mara.command(command).message()
     quote = await mara.command("quote", symbols="SPY").message()
     await mara.press(quote, "Refresh").message()

@@ -1,43 +1,24 @@
 """discord.js as it is, in a process of its own, pointed at the stand-in by its public options alone."""
 
 import asyncio
-import fcntl
-import hashlib
-import os
-import shutil
-import subprocess
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from client_session import use_everything
 from discord_spec import Description, Traffic
+from npm_packages import CLIENTS, installed
 from standin import standin, until
 
-CLIENTS = Path(__file__).resolve().parent / "clients"
 SCRIPT = "discordjs.mjs"
-RETRIES = ("--fetch-retries=1", "--fetch-retry-mintimeout=500")
-INSTALL = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *RETRIES)
 
 
 @pytest.fixture(scope="session")
 def discordjs(node, pytestconfig):
-    """The client beside its packages, which are installed once and kept in pytest's cache."""
-    if (CLIENTS / "node_modules").is_dir():
-        return CLIENTS / SCRIPT
-    version = hashlib.sha256((CLIENTS / "package-lock.json").read_bytes()).hexdigest()[:12]
-    home = pytestconfig.cache.mkdir(f"discordjs-{version}")
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (home / SCRIPT).is_symlink():
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(CLIENTS / name, home)
-            done = subprocess.run(INSTALL, cwd=home, capture_output=True, text=True, timeout=120, check=False)
-            if done.returncode:
-                tell = pytest.fail if os.environ.get("PULSE_REQUIRE_CLIENTS") else pytest.skip
-                tell(f"npm ci did not bring discord.js: {done.stderr.splitlines()[0]}")
-            (home / SCRIPT).symlink_to(CLIENTS / SCRIPT)
-    return home / SCRIPT
+    """The client beside its packages."""
+    script = installed(CLIENTS, "discord.js", pytestconfig) / SCRIPT
+    with suppress(FileExistsError):
+        script.symlink_to(CLIENTS / SCRIPT)
+    return script
 
 
 class Running:

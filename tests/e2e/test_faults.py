@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from services.feeds.base import Offer
+
 FEED_HANGS = {"kind": "hang", "seconds": 30, "count": 50}
 
 
@@ -28,7 +30,8 @@ async def test_a_hanging_feed_is_shown_by_status_and_recovers(mara, sandbox):
 
 
 @pytest.mark.parametrize(
-    "fault", [{"kind": "garbage"}, {"kind": "reset"}, {"kind": "rate_limit"}, {"kind": "status", "status": 401}]
+    "fault",
+    [{"kind": "garbage"}, {"kind": "reset"}, {"kind": "rate_limit", "seconds": 1}, {"kind": "status", "status": 401}],
 )
 async def test_every_fault_of_the_feed_is_told_in_words(mara, sandbox, fault):
     await sandbox.market_fault(count=50, **fault)
@@ -38,8 +41,8 @@ async def test_every_fault_of_the_feed_is_told_in_words(mara, sandbox, fault):
 
 async def test_a_failing_refresh_leaves_the_message_and_tells_the_presser(mara, sandbox):
     answer = await mara.command("quote", symbols="DIA").message()
+    await sandbox.source_fault(kind="status", status=500, count=50)
     await asyncio.sleep(1.1)
-    await sandbox.market_fault(kind="status", status=500, count=50)
     refusal = await mara.press(answer, "Refresh").message()
     assert refusal["id"] != answer["id"]
     assert refusal["flags"] & 64
@@ -87,7 +90,7 @@ async def test_a_late_callback_is_logged_and_the_next_one_works(mara, sandbox):
 
 @pytest.mark.parametrize(("symbols", "place"), [("SPY", "fields"), ("SPY QQQ", "description")])
 async def test_stale_prices_are_called_stale(mara, sandbox, symbols, place):
-    await sandbox.market_fault(kind="stale", seconds=630, count=50)
+    await sandbox.source_fault(kind="stale", seconds=630, count=50)
     await asyncio.sleep(1.1)
     answer = await mara.command("quote", symbols=symbols).message()
     embed = answer["embeds"][0]
@@ -104,6 +107,7 @@ class Broken:
     """A feed with a bug."""
 
     name = "broken"
+    offers = frozenset(Offer)
 
     async def quotes(self, _symbols):
         return 1 / 0
@@ -141,9 +145,9 @@ async def test_a_button_of_another_version_is_told(mara, sandbox):
 
 async def test_a_refusal_cut_off_in_the_middle_is_told_once(mara, sandbox):
     answer = await mara.command("quote", symbols="SPY").message()
-    await asyncio.sleep(1.1)
     before = len(mara.reads())
-    await sandbox.market_fault(kind="status", status=500, count=50)
+    await sandbox.source_fault(kind="status", status=500, count=50)
+    await asyncio.sleep(1.1)
     sandbox.discord.fault("abort", count=1, path_contains="callback")
     mara.press(answer, "Refresh")
     await asyncio.sleep(1.5)

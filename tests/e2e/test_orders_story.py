@@ -14,7 +14,7 @@ from test_market_commands import fields, labels
 from test_outages import postmaster
 
 from services import orders as orders_on_paper
-from services.market import QUOTES_FRESH_S
+from services.market import QUOTES_KEPT
 
 
 def now_reads(person, message) -> dict:
@@ -33,7 +33,7 @@ async def becomes(person, message, pattern: str, within_s: float = 10.0) -> dict
 async def settle_down(sandbox, symbol: str, percent: float) -> None:
     """Move a price, and wait until no kept quote tells of the one before."""
     sandbox.market.nudge(symbol, percent)
-    await asyncio.sleep(QUOTES_FRESH_S + 0.1)
+    await asyncio.sleep(QUOTES_KEPT.total_seconds() + 0.1)
 
 
 async def press(person, message, button: str) -> dict:

@@ -13,7 +13,7 @@ from alert_stage import staged, until
 
 from db.models import Condition
 from sandbox.tape import Tape
-from services.feeds.alpaca import Trade
+from services.feeds.alpaca_wire import Trade
 from services.health import Health
 
 SYMBOLS = ("SPY", "QQQ", "AAPL")

@@ -13,11 +13,11 @@ from db import alerts
 from db.alerts import Draft
 from db.models import Condition, Pause, Place
 from services.boards import Boards
+from services.directory import Directory
 from services.errors import DatabaseAway, TooManyAlerts, TooManySymbols, UnknownAlert, UnknownSymbol
 from services.feeds.base import Listing
 from services.jobs import Again
 from services.levels import Levels
-from services.symbols import Directory
 
 OTHER = MARA + 1
 SEQUENTIAL = "Seq Scan"

@@ -2,76 +2,33 @@
 
 import asyncio
 import time as clock
-from datetime import UTC, date, datetime, time, timedelta
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import httpx
 import numpy as np
 import pytest
 from aiohttp import web
+from feed_stage import FRIDAY, serving, staged
 
-from sandbox import market_api
-from sandbox.market import Market
 from services import gamma
 from services.clock import NEW_YORK
 from services.errors import FeedUnavailable, NoChain, UnknownSymbol
+from services.feeds import alpaca_chain
 from services.feeds.alpaca import Alpaca
-
-FRIDAY = datetime(2026, 11, 20, 11, 7, 23, tzinfo=NEW_YORK).astimezone(UTC)
-
-
-def sessions():
-    days = (date(2026, 1, 5) + timedelta(days=i) for i in range(600))
-    return [
-        tuple(datetime.combine(day, time(*at), NEW_YORK).astimezone(UTC) for at in ((9, 30), (16, 0)))
-        for day in days
-        if day.weekday() < 5 and day != date(2026, 11, 26)
-    ]
-
-
-async def serve(*routes):
-    app = web.Application()
-    app.add_routes(routes)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
-
-
-class Stage:
-    """A market that stands still, its desk, and a feed that reads it."""
-
-    def __init__(self, address: str, market: Market) -> None:
-        self.address, self.market = address, market
-        self.desk = httpx.AsyncClient(base_url=f"{address}/sandbox/market")
-
-    def feed(self, **options) -> Alpaca:
-        options = {"timeout_s": 0.4, "chain_timeout_s": 5.0} | options
-        return Alpaca(f"{self.address}/alpaca/data", f"{self.address}/alpaca/paper/", "key", "secret", **options)
-
-    async def fault(self, **fault) -> None:
-        (await self.desk.post("/faults", json=fault)).raise_for_status()
-
-    async def turn(self, **change) -> None:
-        (await self.desk.post("/clock", json=change)).raise_for_status()
+from services.feeds.upstream import Patience
 
 
 @pytest.fixture
 async def stage():
-    market = Market(sessions(), start=FRIDAY)
-    market.clock.turn(paused=True)
-    runner, address = await serve(*market_api.routes(market))
-    stage = Stage(address, market)
-    yield stage
-    await stage.desk.aclose()
-    await runner.cleanup()
+    async with staged() as stage:
+        yield stage
 
 
 @pytest.fixture
-async def feed(stage):
-    feed = stage.feed()
-    yield feed
-    await feed.close()
+def feed(stage):
+    return stage.alpaca()
 
 
 async def test_quotes_say_what_the_market_says(stage, feed):
@@ -166,22 +123,42 @@ async def test_spot_comes_from_parity_where_the_stock_is_not_quoted(stage, feed)
     assert (await feed.chain("SPY")).spot == pytest.approx(known, rel=5e-4)
 
 
+async def test_spot_is_of_the_moment_of_the_option_quotes_though_the_stock_has_moved_since(stage, feed):
+    known = (await feed.chain("SPY")).spot
+    stage.market.nudge("SPY", 3.0)
+    await stage.turn(jump=(FRIDAY + timedelta(minutes=5)).isoformat())
+    await stage.fault(kind="stale", seconds=600, path_contains="/options/snapshots")
+    assert float((await feed.quotes(["SPY"]))["SPY"].price) > known * 1.02
+    assert (await feed.chain("SPY")).spot == pytest.approx(known, rel=5e-3)
+
+
 async def test_listings_hold_stocks_and_indices(feed):
     names = {listing.symbol: listing.name for listing in await feed.listings()}
     assert names["BRK.B"] == "Berkshire Hathaway Inc. Class B"
     assert {"SPX", "NDX", "RUT", "VIX", "SPY"} <= set(names)
 
 
+async def test_stocks_are_listed_where_the_plan_has_no_indices():
+    async def assets(request):
+        if request.query["asset_class"] == "us_index":
+            return web.json_response({"message": "forbidden"}, status=403)
+        return web.json_response([{"symbol": "KO", "name": "Coca-Cola", "tradable": True}, {"symbol": "OLD"}])
+
+    async with serving(web.get("/v2/assets", assets)) as address, reading(address) as feed:
+        assert [listing.symbol for listing in await feed.listings()] == ["KO"]
+
+
 async def test_bars_come_in_pages_and_in_order(stage, feed):
-    minutes = await feed.bars("SPY", timedelta(minutes=1), FRIDAY - timedelta(days=20), FRIDAY)
+    minutes = (await feed.bars("SPY", timedelta(minutes=1), FRIDAY - timedelta(days=20), FRIDAY)).bars
     assert len(minutes) > 10_000
     assert [bar.start for bar in minutes] == sorted({bar.start for bar in minutes})
     days = await feed.bars("SPY", timedelta(days=1), FRIDAY - timedelta(days=10), FRIDAY)
-    last = days[-1]
+    assert (days.source, days.delay) == ("Alpaca IEX", timedelta(0))
+    last = days.bars[-1]
     assert last.start.astimezone(NEW_YORK).date() == date(2026, 11, 20)
     assert last.low <= last.open <= last.high
     assert isinstance(last.close, Decimal)
-    assert await feed.bars("NOPE", timedelta(days=1), FRIDAY - timedelta(days=10), FRIDAY) == []
+    assert (await feed.bars("NOPE", timedelta(days=1), FRIDAY - timedelta(days=10), FRIDAY)).bars == ()
     with pytest.raises(ValueError, match="no bars"):
         await feed.bars("SPY", timedelta(minutes=2), FRIDAY, FRIDAY)
 
@@ -195,16 +172,30 @@ async def test_now_is_the_time_at_the_source(stage, feed):
     assert timedelta(seconds=-1) <= feed.now() - stage.market.now() < timedelta(seconds=1)
 
 
+async def test_the_time_at_the_source_is_no_earlier_than_what_its_stream_tells(stage, feed):
+    await feed.quotes(["SPY"])
+    feed.heard(FRIDAY + timedelta(hours=2))
+    assert feed.now() >= FRIDAY + timedelta(hours=2)
+    feed.heard(FRIDAY - timedelta(hours=1))
+    assert feed.now() >= FRIDAY + timedelta(hours=2)
+
+
+async def test_the_open_interest_of_a_few_symbols_is_kept(feed, monkeypatch):
+    monkeypatch.setattr(alpaca_chain, "_MOST_KEPT", 2)
+    for symbol in ("AAPL", "MSFT", "META", "AAPL"):
+        await feed.chain(symbol)
+    assert list(feed._options._interest) == ["META", "AAPL"]
+
+
 async def test_a_hanging_source_is_given_up_in_time(stage, feed):
     await stage.fault(kind="hang", seconds=30)
     began = clock.monotonic()
     with pytest.raises(FeedUnavailable, match=r"no answer within 0\.4 s"):
         await feed.quotes(["SPY"])
     assert clock.monotonic() - began < 1
-    hasty = stage.feed(chain_timeout_s=0.5)
+    hasty = stage.alpaca(patience=Patience(0.4, 0.5))
     with pytest.raises(FeedUnavailable, match=r"no answer within 0\.5 s"):
         await hasty.chain("SPY")
-    await hasty.close()
 
 
 @pytest.mark.parametrize(
@@ -265,7 +256,7 @@ async def test_half_a_chain_is_no_chain(stage, feed, kind):
             if pages == 2:
                 await stage.fault(kind=kind, path_contains="/options/snapshots")
 
-    feed._client.event_hooks = {"request": [fail_later], "response": []}
+    feed._data._client.event_hooks = {"request": [fail_later], "response": []}
     with pytest.raises(FeedUnavailable):
         await feed.chain("SPX")
     assert pages >= 2
@@ -284,7 +275,7 @@ async def test_nothing_keeps_running_after_a_failed_chain(stage, feed):
 QUOTE = {"t": "2026-11-20T16:07:23.123456789Z", "bp": 1.05, "ap": 0}
 
 
-async def odd_source(snapshots: object, contracts: object = ()):
+def odd_source(snapshots: object, contracts: object = ()):
     async def stocks(_request):
         return web.json_response({})
 
@@ -294,11 +285,18 @@ async def odd_source(snapshots: object, contracts: object = ()):
     async def listed(_request):
         return web.json_response({"option_contracts": list(contracts)})
 
-    return await serve(
+    return serving(
         web.get("/v2/stocks/snapshots", stocks),
         web.get("/v1beta1/options/snapshots/{symbol}", options),
         web.get("/v2/options/contracts", listed),
     )
+
+
+@asynccontextmanager
+async def reading(address: str, **options):
+    feed = Alpaca(address, address, "key", "secret", **options)
+    yield feed
+    await feed.close()
 
 
 @pytest.mark.parametrize(
@@ -314,30 +312,40 @@ async def odd_source(snapshots: object, contracts: object = ()):
     ],
 )
 async def test_odd_chains_are_refused_by_name(answer, error, says):
-    runner, address = await odd_source(answer)
-    feed = Alpaca(address, address, "key", "secret")
-    with pytest.raises(error, match=says):
-        await feed.chain("XYZ")
-    await feed.close()
-    await runner.cleanup()
+    async with odd_source(answer) as address, reading(address) as feed:
+        with pytest.raises(error, match=says):
+            await feed.chain("XYZ")
+
+
+@pytest.mark.parametrize(("multiplier", "error"), [("150", UnknownSymbol), ("100", FeedUnavailable)])
+async def test_contracts_that_deliver_something_else_than_a_hundred_shares_are_left_out(multiplier, error):
+    name = "XYZ261120C00010000"
+    contracts = [{"symbol": name, "multiplier": multiplier, "open_interest": "7"}]
+    answer = {"snapshots": {name: {"latestQuote": QUOTE}}}
+    async with odd_source(answer, contracts) as address, reading(address) as feed:
+        with pytest.raises(error):
+            await feed.chain("XYZ")
 
 
 async def test_prices_are_exact_times_keep_microseconds_and_a_zero_is_no_quote():
     body = (
         '{"A":{"latestTrade":{"t":"2026-11-20T16:07:23.123456789Z","p":1234567890.12},'
         '"latestQuote":{"t":"2026-11-20T16:07:22Z","bp":0,"ap":7.10}},"B":null,"C":{},'
-        '"D":{"latestTrade":{"t":"2026-11-20T16:07:23.5Z","p":0}}}'
+        '"D":{"latestTrade":{"t":"2026-11-20T16:07:23.5Z","p":0}},'
+        '"E":{"latestTrade":{"t":"2026-11-20T16:07:23Z","p":7},"latestQuote":{"t":"2026-11-20T16:09:23Z","bp":0,"ap":0}}}'
     )
 
     async def stocks(_request):
         return web.Response(text=body, content_type="application/json")
 
-    runner, address = await serve(web.get("/v2/stocks/snapshots", stocks))
-    feed = Alpaca(address, address, "key", "secret", stock_feed="delayed_sip")
-    quotes = await feed.quotes(["A", "B", "C", "D"])
-    await feed.close()
-    await runner.cleanup()
-    assert set(quotes) == {"A"}
+    async with (
+        serving(web.get("/v2/stocks/snapshots", stocks)) as address,
+        reading(address, stock_feed="delayed_sip") as feed,
+    ):
+        quotes = await feed.quotes(["A", "B", "C", "D", "E"])
+    assert set(quotes) == {"A", "E"}
+    assert quotes["E"].as_of == datetime(2026, 11, 20, 16, 7, 23, tzinfo=UTC)
+    assert quotes["E"].quoted_at is None
     assert str(quotes["A"].price) == "1234567890.12"
     assert (quotes["A"].bid, str(quotes["A"].ask)) == (None, "7.10")
     assert quotes["A"].as_of == datetime(2026, 11, 20, 16, 7, 23, 123457, UTC)

@@ -45,7 +45,7 @@ async def test_a_changed_preference_is_told_with_the_user(heard, database, datab
         await heard.until(lambda h: h.resyncs == 1)
         for theme in (Theme.LIGHT, Theme.DARK):
             async with database.as_user(42) as conn:
-                await users.set_theme(conn, 42, theme, "de")
+                await users.set_preferences(conn, 42, "de", theme=theme)
         await heard.until(lambda h: len(h.notes) == 2)
     assert heard.notes == [("preferences", "42")] * 2
 

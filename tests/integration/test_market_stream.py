@@ -120,7 +120,7 @@ async def test_nothing_trades_while_the_market_is_closed(stage):
 
 
 async def test_trades_that_make_no_last_price_do_not_count(stage):
-    from services.feeds.alpaca import Trade  # noqa: PLC0415
+    from services.feeds.alpaca_wire import Trade  # noqa: PLC0415
 
     def counts(**fields):
         return Trade(t=FRIDAY, p=1, **fields).counts

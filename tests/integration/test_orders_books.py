@@ -19,7 +19,7 @@ FREE = HouseRules(equity_share=Decimal(1), a_minute=10_000, limit_band=Decimal("
 
 async def conserved(floor) -> None:
     """What was paid in is there: as cash, as shares at their cost, less what was earned."""
-    portfolio = await floor.orders.positions(MARA)
+    portfolio = await floor.portfolios.of(MARA)
     balance, holdings = portfolio.balance, portfolio.holdings
     assert balance.cash + sum(h.position.cost for h in holdings) - balance.realised == CASH
     assert balance.at_cost == sum(h.position.cost for h in holdings)
@@ -128,8 +128,8 @@ async def test_any_split_of_fills_gives_the_same_quantity_average_and_cash(datab
                 assert fills == len(sizes)
                 assert order.average_price == Decimal(price)
                 if side is Side.BUY:
-                    (held,) = (await floor.orders.positions(user)).holdings
+                    (held,) = (await floor.portfolios.of(user)).holdings
                     assert held.position.average_cost == Decimal(price)
-                _, balance = await floor.orders.balance(user)
+                _, balance = await floor.portfolios.balance(user)
                 outcomes.add((side, order.filled, order.average_price, order.cost, balance))
     assert len(outcomes) == 2

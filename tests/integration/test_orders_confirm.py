@@ -204,13 +204,18 @@ async def test_guards_are_asked_again_at_the_press(floor):
     assert await floor.orders.ended(MARA, ticket.token) is PreviewState.OPEN  # a smaller size can still be chosen
 
 
+async def spend(there):
+    for quantity in (242, 243, 244, 245):
+        await there.buy(quantity)
+
+
 @pytest.mark.parametrize(
     ("happens", "words"),
     [
         (lambda there: there.accounts.set_limits(Limits(MARA, max_order=Decimal(500))), "limit"),
-        (lambda there: there.orders.panic(MARA), "kill switch is on"),
-        (lambda there: there.orders.panic_everyone(by=1), "halted"),
-        (lambda there: _spend(there), "buying power"),
+        (lambda there: there.kill_switch.panic(MARA), "kill switch is on"),
+        (lambda there: there.kill_switch.panic_everyone(by=1), "halted"),
+        (spend, "buying power"),
     ],
     ids=["limits tightened", "own kill switch", "operator's kill switch", "money spent"],
 )
@@ -223,11 +228,6 @@ async def test_what_another_process_did_after_the_ticket_counts_at_the_press(flo
     with pytest.raises(OrderRefused, match=words):
         await floor.confirm(tickets[0])
     assert await floor.orders.ended(MARA, tickets[1].token) is PreviewState.OPEN
-
-
-async def _spend(there):
-    for quantity in (242, 243, 244, 245):
-        await there.buy(quantity)
 
 
 async def test_eleven_orders_a_minute_are_one_too_many(floor):
@@ -281,7 +281,7 @@ async def test_a_closed_market_takes_orders_that_can_wait(database_url):
 
 async def test_a_stale_quote_refuses(floor):
     floor.clock.advance(150)
-    floor.market._shared._answers.clear()
+    floor.market._quotes._kept.clear()
     with pytest.raises(OrderRefused, match="2 minutes old"):
         await floor.ticket()
 
@@ -298,7 +298,7 @@ async def test_a_symbol_without_two_sides_is_refused(floor):
 async def test_each_person_has_an_account_of_their_own(floor):
     await floor.buy(5)
     await floor.buy(7, user=OTTO)
-    mara, otto = await floor.orders.positions(MARA), await floor.orders.positions(OTTO)
+    mara, otto = await floor.portfolios.of(MARA), await floor.portfolios.of(OTTO)
     assert [portfolio.holdings[0].position.quantity for portfolio in (mara, otto)] == [5, 7]
     assert mara.account.id != otto.account.id
     opened = await asyncio.gather(*(floor.accounts.paper(99, floor.clock()) for _ in range(10)))
@@ -308,23 +308,23 @@ async def test_each_person_has_an_account_of_their_own(floor):
 async def test_profit_is_counted_at_the_market(floor):
     await floor.buy(10)
     floor.quote("SPY", "104.90", "105.00")
-    (holding,) = (await floor.orders.positions(MARA)).holdings
+    (holding,) = (await floor.portfolios.of(MARA)).holdings
     assert (holding.value, holding.unrealised) == (1050, 50)
     floor.tape.quoted.clear()
-    floor.market._shared._answers.clear()
-    (holding,) = (await floor.orders.positions(MARA)).holdings
+    floor.market._quotes._kept.clear()
+    (holding,) = (await floor.portfolios.of(MARA)).holdings
     assert (holding.value, holding.unrealised) == (None, None)
 
 
 async def test_a_reset_opens_a_new_account_once_and_keeps_the_history(floor):
     order = await floor.buy(10)
-    account, balance = await floor.orders.balance(MARA)
+    account, balance = await floor.portfolios.balance(MARA)
     assert balance.cash == 99_000
     old_ticket = await floor.ticket(3)
-    opened = await asyncio.gather(*(floor.orders.reset_paper(MARA, account.id) for _ in range(5)))
+    opened = await asyncio.gather(*(floor.portfolios.reset_paper(MARA, account.id) for _ in range(5)))
     assert len({each.id for each in opened}) == 1
     assert opened[0].id != account.id
-    portfolio = await floor.orders.positions(MARA)
+    portfolio = await floor.portfolios.of(MARA)
     assert (portfolio.account, portfolio.balance.cash, portfolio.holdings) == (opened[0], 100_000, ())
     assert (await floor.orders.list(MARA))[0].id == order.id
     with pytest.raises(PreviewGone, match="reset"):
@@ -333,12 +333,12 @@ async def test_a_reset_opens_a_new_account_once_and_keeps_the_history(floor):
 
 async def test_a_reset_cancels_what_is_open_first(floor):
     order = await floor.buy(10, "98.00")
-    account, _ = await floor.orders.balance(MARA)
+    account, _ = await floor.portfolios.balance(MARA)
     with pytest.raises(OrderRefused, match="being cancelled first"):
-        await floor.orders.reset_paper(MARA, account.id)
+        await floor.portfolios.reset_paper(MARA, account.id)
     await floor.execution.follow()
     assert (await floor.again(order)).state is OrderState.CANCELED
-    assert (await floor.orders.reset_paper(MARA, account.id)).id != account.id
+    assert (await floor.portfolios.reset_paper(MARA, account.id)).id != account.id
 
 
 async def test_open_orders_are_listed_first(floor):
@@ -369,14 +369,14 @@ async def test_a_press_needs_no_clock_of_discord(floor):
 
 async def test_the_kill_switch_refuses_tickets_in_words(floor):
     ticket = await floor.ticket()
-    assert (await floor.orders.panic(MARA)).state is TradingState.REDUCING
+    assert (await floor.kill_switch.panic(MARA)).state is TradingState.REDUCING
     with pytest.raises(OrderRefused, match="kill switch"):
         await floor.confirm(ticket)
     await floor.ticket(user=OTTO)
-    await floor.orders.panic_everyone(by=1)
+    await floor.kill_switch.panic_everyone(by=1)
     with pytest.raises(OrderRefused, match="halted"):
         await floor.ticket(user=OTTO)
-    assert await floor.orders.resume(MARA) is TradingState.HALTED
-    await floor.orders.resume_everyone(by=1)
-    assert await floor.orders.trading_state(MARA) is TradingState.ACTIVE
+    assert await floor.kill_switch.resume(MARA) is TradingState.HALTED
+    await floor.kill_switch.resume_everyone(by=1)
+    assert await floor.kill_switch.state(MARA) is TradingState.ACTIVE
     assert isinstance(await floor.confirm(ticket), Order)

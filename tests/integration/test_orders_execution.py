@@ -87,7 +87,7 @@ async def test_fills_in_parts_are_told_one_by_one(floor):
 async def test_a_limit_that_is_not_reached_rests_and_fills_later(floor):
     order = await floor.buy(10, "98.00")
     assert order.state is S.WORKING
-    _, balance = await floor.orders.balance(MARA)
+    _, balance = await floor.portfolios.balance(MARA)
     assert (balance.cash, balance.reserved, balance.buying_power) == (100_000, 980, 99_020)
     floor.advance(3600)
     floor.quote("SPY", "97.50", "97.60")
@@ -272,13 +272,13 @@ async def test_another_order_under_our_id_stops_the_account(floor):
     floor.broker.on_submit = other
     order = await floor.buy(10)
     assert order.state is S.NEEDS_REVIEW
-    assert await floor.orders.trading_state(MARA) is TradingState.HALTED
+    assert await floor.kill_switch.state(MARA) is TradingState.HALTED
     assert ("incident", None) in await told(floor)
-    assert await floor.orders.resume(MARA) is TradingState.HALTED  # not one's own to lift
-    assert (await floor.orders.panic(MARA)).state is TradingState.HALTED  # nor to soften
-    assert await floor.orders.resume(MARA) is TradingState.HALTED
-    await floor.orders.resume_everyone(1, MARA)
-    assert await floor.orders.trading_state(MARA) is TradingState.ACTIVE
+    assert await floor.kill_switch.resume(MARA) is TradingState.HALTED  # not one's own to lift
+    assert (await floor.kill_switch.panic(MARA)).state is TradingState.HALTED  # nor to soften
+    assert await floor.kill_switch.resume(MARA) is TradingState.HALTED
+    await floor.kill_switch.resume_everyone(1, MARA)
+    assert await floor.kill_switch.state(MARA) is TradingState.ACTIVE
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ async def test_a_broker_that_contradicts_itself_is_an_incident(floor, word, fill
     floor.broker.on_submit = contradict
     order = await floor.buy(10)
     assert order.state is state
-    assert await floor.orders.trading_state(MARA) is TradingState.HALTED
+    assert await floor.kill_switch.state(MARA) is TradingState.HALTED
 
 
 async def test_an_execution_is_counted_once_however_often_it_is_told(floor):
@@ -335,7 +335,7 @@ async def test_an_order_that_the_broker_forgets_needs_a_person(floor):
 async def test_panic_stops_what_is_on_its_way_and_what_rests(floor):
     resting = await floor.buy(10, "98.00")
     waiting = await floor.confirm(await floor.ticket(5))
-    done = await floor.orders.panic(MARA)
+    done = await floor.kill_switch.panic(MARA)
     assert (done.state, done.cancelled) == (TradingState.REDUCING, 2)
     await floor.execution.reconcile()
     assert [(await floor.again(order)).state for order in (resting, waiting)] == [S.CANCELED, S.CANCELED]
@@ -354,7 +354,7 @@ async def test_panic_reaches_an_order_that_is_being_sent(floor):
     order = await floor.confirm(await floor.ticket(10, "98.00"))
     settling = asyncio.create_task(floor.execution.settle(order.id))
     await sending.wait()
-    assert (await floor.orders.panic(MARA)).cancelled == 1
+    assert (await floor.kill_switch.panic(MARA)).cancelled == 1
     go.set()
     await settling
     assert (await floor.again(order)).state is S.CANCELED
@@ -364,15 +364,15 @@ async def test_confirm_and_panic_at_once_leave_nothing_open(floor):
     """Whichever is first: no order stays at the broker after the kill switch."""
     for quantity in range(1, 8):
         ticket = await floor.ticket(quantity, "98.00")
-        told, _ = await asyncio.gather(floor.confirm(ticket), floor.orders.panic(MARA), return_exceptions=True)
+        told, _ = await asyncio.gather(floor.confirm(ticket), floor.kill_switch.panic(MARA), return_exceptions=True)
         await floor.execution.reconcile()
         assert isinstance(told, UserError) or (await floor.again(told)).state in {S.CANCELED, S.DENIED}
-        await floor.orders.resume(MARA)
+        await floor.kill_switch.resume(MARA)
 
 
 async def test_the_operator_stops_everybody(floor):
     orders = [await floor.buy(10, "98.00", user=user) for user in (11, 12, 13)]
-    done = await floor.orders.panic_everyone(by=1)
+    done = await floor.kill_switch.panic_everyone(by=1)
     assert done.cancelled == 3
     await floor.execution.reconcile()
     assert {(await floor.again(order)).state for order in orders} == {S.CANCELED}
@@ -380,14 +380,14 @@ async def test_the_operator_stops_everybody(floor):
 
 async def test_reducing_lets_sales_through(floor):
     await floor.buy(10)
-    await floor.orders.panic(MARA)
+    await floor.kill_switch.panic(MARA)
     assert (await floor.sell(10)).state is S.FILLED
 
 
 async def test_a_feed_that_is_away_leaves_orders_resting(floor):
     order = await floor.confirm(await floor.ticket())
     floor.tape.quoted.clear()
-    floor.market._shared._answers.clear()
+    floor.market._quotes._kept.clear()
     await floor.execution.settle(order.id)
     assert (await floor.again(order)).state is S.WORKING
     floor.quote("SPY", "99.90", "100.00")
@@ -419,7 +419,7 @@ async def test_two_workers_following_at_once_fill_once(floor, database_url):
         orders = [await floor.buy(quantity) for quantity in (10, 11, 12)]
         for _ in range(5):
             floor.quote("SPY", "99.90", "100.00", 3)
-            other.market._shared._answers.clear()
+            other.market._quotes._kept.clear()
             await asyncio.gather(*(each.execution.follow() for each in (floor, other) * 3))
         for order in orders:
             assert ((await floor.again(order)).state, (await floor.again(order)).cost) == (
@@ -441,5 +441,5 @@ async def test_sell_side_of_the_book(floor):
     order = await floor.sell(10, None)
     assert (order.spec.side, order.state, order.filled, order.average_price) == (Side.SELL, S.PARTIAL, 4, 101)
     assert order.worst == Decimal("100.50")
-    _, balance = await floor.orders.balance(MARA)
+    _, balance = await floor.portfolios.balance(MARA)
     assert (balance.realised, balance.cash, balance.at_cost) == (4, 99_404, 600)

@@ -2,7 +2,7 @@ import asyncpg
 import pytest
 
 from db import users
-from db.models import Preferences, Theme
+from db.models import Person, Preferences, Theme
 from db.pool import Database, connect
 
 ALICE, BOB = 80351110224678912, 80351110224678913
@@ -12,7 +12,7 @@ ALICE, BOB = 80351110224678912, 80351110224678913
 async def both(database):
     for user in (ALICE, BOB):
         async with database.as_user(user) as conn:
-            await users.set_theme(conn, user, Theme.LIGHT, "en-GB")
+            await users.set_preferences(conn, user, "en-GB", theme=Theme.LIGHT)
     return database
 
 
@@ -20,13 +20,25 @@ async def rows(conn, table):
     return [row["user_id"] for row in await conn.fetch(f"SELECT user_id FROM app.{table} ORDER BY user_id")]
 
 
-async def test_a_theme_is_remembered_and_replaced(database):
+async def test_what_is_chosen_is_remembered_and_the_rest_stays(database):
     async with database.as_user(ALICE) as conn:
-        assert await users.get_preferences(conn, ALICE) is None
-        assert await users.set_theme(conn, ALICE, Theme.LIGHT, "de") == Preferences(ALICE, Theme.LIGHT)
-        assert await users.set_theme(conn, ALICE, Theme.COLOUR_BLIND, "de") == Preferences(ALICE, Theme.COLOUR_BLIND)
+        assert await users.get_person(conn, ALICE) is None
+        assert await users.set_preferences(conn, ALICE, "de", theme=Theme.LIGHT) == Preferences(ALICE, Theme.LIGHT)
+        chosen = await users.set_preferences(conn, ALICE, "de", numbers="fr", private=True)
+        assert chosen == Preferences(ALICE, Theme.LIGHT, "fr", private=True)
+        chosen = await users.set_preferences(conn, ALICE, "de", numbers="", theme=Theme.COLOUR_BLIND_LIGHT)
+        assert chosen == Preferences(ALICE, Theme.COLOUR_BLIND_LIGHT, None, private=True)
     async with database.as_user(ALICE) as conn:
-        assert await users.get_preferences(conn, ALICE) == Preferences(ALICE, Theme.COLOUR_BLIND)
+        assert await users.get_person(conn, ALICE) == Person(
+            Preferences(ALICE, Theme.COLOUR_BLIND_LIGHT, None, private=True), plan=None
+        )
+
+
+async def test_a_person_with_a_plan_and_no_choices_has_the_defaults(database):
+    async with database.acquire() as conn:
+        await users.set_plan(conn, ALICE, "pro")
+    async with database.as_user(ALICE) as conn:
+        assert await users.get_person(conn, ALICE) == Person(Preferences(ALICE, Theme.DARK), "pro")
 
 
 @pytest.mark.parametrize("table", ["profiles", "preferences"])
@@ -40,16 +52,16 @@ async def test_people_see_their_own_rows_only(both, table):
 async def test_people_cannot_change_rows_of_others(both):
     async with both.as_user(ALICE) as conn:
         assert await conn.execute("UPDATE app.preferences SET theme = 'dark' WHERE user_id = $1", BOB) == "UPDATE 0"
-        assert await users.get_preferences(conn, BOB) is None
+        assert await users.get_person(conn, BOB) is None
     async with both.as_user(BOB) as conn:
-        assert await users.get_preferences(conn, BOB) == Preferences(BOB, Theme.LIGHT)
+        assert await users.get_person(conn, BOB) == Person(Preferences(BOB, Theme.LIGHT), plan=None)
 
 
 @pytest.mark.parametrize("user", [BOB, ALICE + 7])
 async def test_people_cannot_write_for_others(both, user):
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
         async with both.as_user(ALICE) as conn:
-            await users.set_theme(conn, user, Theme.DARK, "en-GB")
+            await users.set_preferences(conn, user, "en-GB", theme=Theme.DARK)
 
 
 async def test_people_cannot_give_their_rows_away(both):

@@ -17,7 +17,7 @@ from db.models import Alert, Condition, Place
 from db.pool import Database
 from sandbox.tape import Tape
 from services import watch
-from services.feeds.alpaca import Trade
+from services.feeds.alpaca_wire import Trade
 
 SPEED = 60.0
 CHANNELS = ("trading-floor", "gamma-levels", "alerts-feed")

@@ -1,7 +1,8 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from services.feeds.alpaca import Alpaca, Trade, _BookTop, _Snapshot
+from services.feeds.alpaca import Alpaca
+from services.feeds.alpaca_wire import BookTop, Snapshot, Trade
 
 NOON = datetime(2026, 11, 20, 17, tzinfo=UTC)
 YESTERDAY = NOON - timedelta(days=1)
@@ -9,8 +10,8 @@ YESTERDAY = NOON - timedelta(days=1)
 
 def quote(bid: str, ask: str):
     feed = Alpaca("http://data", "http://paper", "key", "secret")
-    top = _BookTop(t=NOON, bp=Decimal(bid), ap=Decimal(ask))
-    return feed._quote("THIN", _Snapshot(latest_trade=Trade(t=YESTERDAY, p=Decimal("10.01")), latest_quote=top))
+    top = BookTop(t=NOON, bp=Decimal(bid), ap=Decimal(ask))
+    return feed._quote("THIN", Snapshot(latest_trade=Trade(t=YESTERDAY, p=Decimal("10.01")), latest_quote=top))
 
 
 async def test_an_old_trade_under_a_fresh_quote_keeps_its_own_age():

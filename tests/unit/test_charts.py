@@ -22,9 +22,11 @@ from services.canvas import Align, Canvas, Font, Weight
 from services.chart_frame import Frame, round_number, round_prices, spread
 from services.charts import LANDSCAPE, PORTRAIT, gamma_picture
 from services.feeds import cboe_files
-from services.gamma import Expiry, Gamma, Mode, analyze
+from services.gamma import Expiry, Gamma, Lens, Mode, analyze
 from services.gamma_chart import draw_gamma
+from services.gamma_exposure import ByExpiry
 from services.gamma_words import alt_text, expiries, money, strike
+from services.lens import PLAIN
 from services.palette import PALETTES
 from services.png import encode
 
@@ -47,17 +49,25 @@ def chain_like(spot=589.25, step=1.0, count=121, **changes):
         source="Cboe file",
         delay=None,
         open_interest_date=date(2025, 5, 15),
-        mode=Mode.OURS,
-        expiry=Expiry.ALL,
+        lens=PLAIN,
         expiries=(date(2025, 5, 19), date(2025, 5, 20)),
+        listed=(),
         total=float((calls + puts).sum()),
         gross=float((calls - puts).sum()),
+        zero_dte=0.25,
+        by_expiry=(ByExpiry(date(2025, 5, 19), 1e8, 4e9), ByExpiry(date(2025, 5, 20), 1e8, 4e9)),
         flip=flip,
         call_wall=float(at[(calls + puts).argmax()]),
         put_wall=float(at[(calls + puts).argmin()]),
+        max_call_gamma=None,
+        max_put_gamma=None,
         abs_gamma=float(at[(calls - puts).argmax()]),
+        call_oi_wall=None,
+        put_oi_wall=None,
         max_pain=float(at[count // 2]),
         expected_move=0.01 * spot,
+        vanna=None,
+        charm=None,
         contracts=3160,
         coverage=0.987,
         iv_sources=(
@@ -283,7 +293,7 @@ def test_the_picture_states_what_it_rests_on():
     ],
 )
 def test_a_filter_is_named(expiry, words):
-    canvas, _ = drawn(chain_like(expiry=expiry, expiries=(date(2025, 5, 19),)))
+    canvas, _ = drawn(chain_like(lens=Lens(expiry), expiries=(date(2025, 5, 19),)))
     assert any(line.endswith(words) for line in canvas.words)
 
 
@@ -297,7 +307,7 @@ def test_a_filter_is_named(expiry, words):
     ],
 )
 def test_an_expiry_of_another_day_or_week_is_not_called_by_the_filter(expiry, as_of, words):
-    gamma = chain_like(expiry=expiry, expiries=(date(2025, 5, 19),), as_of=datetime.fromisoformat(as_of))
+    gamma = chain_like(lens=Lens(expiry), expiries=(date(2025, 5, 19),), as_of=datetime.fromisoformat(as_of))
     assert expiries(gamma) == words
     assert f", {words}. Spot" in alt_text(gamma)
 
@@ -313,7 +323,18 @@ def test_the_picture_tells_how_late_its_source_is(delay, words):
 
 
 def test_a_reference_mode_is_named():
-    assert "perfiliev definitions" in " ".join(drawn(chain_like(mode=Mode.PERFILIEV))[0].words)
+    assert "Perfiliev's definitions" in " ".join(drawn(chain_like(lens=Lens(mode=Mode.PERFILIEV)))[0].words)
+
+
+def test_volume_and_points_are_told_from_open_interest_and_percent():
+    canvas, _ = drawn(chain_like(lens=Lens(by_volume=True, per_point=True), open_interest_date=None))
+    words = " ".join(canvas.words)
+    assert "gamma · net per point" in words
+    assert "volume of the day, not open interest" in words
+    assert "open interest undated" not in words
+    told = alt_text(chain_like(lens=Lens(Expiry.NEAR, per_point=True)))
+    assert "per point" in told
+    assert "94 days · 2 expiries" in told
 
 
 @pytest.mark.parametrize(
@@ -339,7 +360,7 @@ def test_odd_chains_are_drawn(changes):
 @pytest.mark.parametrize("expiry", [Expiry.ALL, Expiry.ZERO_DTE, Expiry.WEEK])
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_recorded_chains_are_tidy(shared_data, name, expiry, size):
-    gamma = analyze(cboe_files.read(shared_data / "cboe" / name).chain, expiry=expiry)
+    gamma = analyze(cboe_files.read(shared_data / "cboe" / name).chain, Lens(expiry=expiry))
     canvas, frame = drawn(gamma, size)
     assert_tidy(canvas)
     low, high = frame.window

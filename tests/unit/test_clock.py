@@ -2,7 +2,15 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from services.clock import NEW_YORK, Calendar, Phase, load_calendar, load_calendar_apart
+from services.clock import (
+    NEW_YORK,
+    Calendar,
+    Phase,
+    load_calendar,
+    load_calendar_apart,
+    new_york_day,
+    new_york_midnight,
+)
 
 TODAY = date(2026, 11, 22)
 
@@ -30,6 +38,14 @@ def new_york(text: str) -> datetime:
         ("2026-11-26 12:00", Phase.CLOSED, "2026-11-27 09:30"),  # Thanksgiving
         ("2026-11-27 12:59", Phase.OPEN, "2026-11-27 09:30"),  # half day
         ("2026-11-27 13:00", Phase.POST, "2026-11-30 09:30"),
+        ("2026-11-27 16:59", Phase.POST, "2026-11-30 09:30"),  # after hours last four hours then too
+        ("2026-11-27 17:00", Phase.CLOSED, "2026-11-30 09:30"),
+        ("2026-04-03 12:00", Phase.CLOSED, "2026-04-06 09:30"),  # Good Friday
+        ("2026-06-19 12:00", Phase.CLOSED, "2026-06-22 09:30"),  # Juneteenth
+        ("2026-07-03 12:00", Phase.CLOSED, "2026-07-06 09:30"),  # Independence Day, which is a Saturday
+        ("2026-10-30 09:30", Phase.OPEN, "2026-10-30 09:30"),  # before winter time
+        ("2026-11-02 09:29", Phase.PRE, "2026-11-02 09:30"),  # after it
+        ("2026-11-02 09:30", Phase.OPEN, "2026-11-02 09:30"),
         ("2026-03-06 09:30", Phase.OPEN, "2026-03-06 09:30"),  # before summer time
         ("2026-03-09 09:30", Phase.OPEN, "2026-03-09 09:30"),  # after it
     ],
@@ -47,8 +63,24 @@ def test_a_half_day_closes_at_one_and_says_so(calendar):
 
 
 def test_the_open_moves_with_daylight_saving(calendar):
-    before, after = (calendar.at(new_york(f"{day} 10:00")).opens_at for day in ("2026-03-06", "2026-03-09"))
-    assert (before.hour, after.hour) == (14, 13)
+    days = ("2026-03-06", "2026-03-09", "2026-10-30", "2026-11-02")
+    assert [calendar.at(new_york(f"{day} 10:00")).opens_at.hour for day in days] == [14, 13, 13, 14]
+
+
+@pytest.mark.parametrize(
+    ("moment", "day", "midnight"),
+    [
+        ("2026-11-20T04:59+00:00", date(2026, 11, 19), "2026-11-20T05:00+00:00"),
+        ("2026-11-20T05:00+00:00", date(2026, 11, 20), "2026-11-21T05:00+00:00"),
+        ("2026-03-08T12:00+00:00", date(2026, 3, 8), "2026-03-09T04:00+00:00"),  # a day of 23 hours
+        ("2026-11-01T12:00+00:00", date(2026, 11, 1), "2026-11-02T05:00+00:00"),  # and one of 25
+    ],
+)
+def test_a_day_ends_at_midnight_in_new_york(moment, day, midnight):
+    moment, midnight = datetime.fromisoformat(moment), datetime.fromisoformat(midnight)
+    assert new_york_day(moment) == day
+    assert new_york_midnight(moment) == midnight
+    assert new_york_midnight(moment).tzinfo is UTC
 
 
 def test_the_last_close_belongs_to_the_last_session(calendar):

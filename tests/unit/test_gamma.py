@@ -2,16 +2,17 @@
 
 import math
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from services.clock import NEW_YORK
 from services.errors import BadData, NothingExpires, PulseError
 from services.feeds.base import Chain
-from services.gamma import Expiry, Gamma, Mode, analyze
+from services.gamma import Expiry, Gamma, Lens, Mode, analyze
 from services.gamma_profile import Profile
 from services.smile import seconds_left, smile
 
@@ -82,8 +83,8 @@ def slow(chain, spot, forward_ratio, years):
     )
 
 
-def facts(rows, **options) -> Gamma:
-    return analyze(chain_of(rows), **options)
+def facts(rows, **lens) -> Gamma:
+    return analyze(chain_of(rows), Lens(**lens))
 
 
 def years_to(day, hour, as_of=WEDNESDAY):
@@ -195,6 +196,28 @@ def test_walls_are_the_strikes_of_the_largest_and_smallest_net():
     assert (gamma.call_wall, gamma.put_wall, gamma.abs_gamma) == (105, 95, 100)
 
 
+def test_a_contract_that_can_have_no_gamma_is_not_missed():
+    far = [(DAY, 84, False, {"open_interest": 1e6})]  # 3.7 standard deviations away
+    near = [(DAY, 88, False, {"open_interest": 1e6})]
+    assert facts([*ladder(strikes=range(90, 111, 5)), *far]).coverage == 1
+    with pytest.raises(BadData, match="would be a guess"):
+        facts([*ladder(strikes=range(90, 111, 5)), *near])
+
+
+@pytest.mark.parametrize("forward", [40.0, 250.0])
+def test_a_forward_that_cannot_be_one_is_not_believed(forward):
+    chain = chain_of(quoted(ladder(), forward=forward))
+    found = smile(chain, np.ones(len(chain.strike), bool), seconds_left(chain, WEDNESDAY), 0.045).forward
+    assert found == pytest.approx(100 * math.exp((0.045 - 0.013) * years_to(DAY, 20)))
+
+
+@pytest.mark.parametrize(("hour", "expiries"), [(15, 2), (16, 1)])
+def test_gflows_drops_what_expires_today_at_four(hour, expiries):
+    at = datetime.combine(DAY, time(hour, 0 if hour == 16 else 59), NEW_YORK)
+    chain = chain_of(ladder(days=(DAY, DAY + timedelta(days=7))), as_of=at.astimezone(UTC))
+    assert len(analyze(chain, Lens(mode=Mode.GFLOWS)).expiries) == expiries
+
+
 def test_max_pain_is_where_holders_get_least():
     rows = [
         (DAY, 90, True, {"iv": 0.3, "open_interest": 10.0}),
@@ -211,6 +234,23 @@ def test_expected_move_is_the_straddle_or_its_approximation():
     assert facts(rows).expected_move == pytest.approx(0.8 * 100 * 0.3 * math.sqrt(years))
     straddle = [(d, k, c, v | {"bid": 2.0, "ask": 2.4} if k == 100 else v) for d, k, c, v in rows]
     assert facts(straddle).expected_move == pytest.approx(4.4)
+
+
+def test_the_straddle_is_that_of_the_price_that_the_options_are_quoted_at():
+    rows = [
+        (day, strike, is_call, values | {"bid": values["bid"] + abs(strike - 100) / 9})
+        for day, strike, is_call, values in quoted(ladder(), forward=100.0)
+    ]
+    rows = [(day, strike, is_call, values | {"ask": values["bid"] + 0.1}) for day, strike, is_call, values in rows]
+    after_hours = replace(chain_of(rows), spot=105.0)
+    assert analyze(after_hours).expected_move == analyze(chain_of(rows)).expected_move < 5
+
+
+def test_on_a_day_with_two_settlements_the_move_is_that_to_the_close():
+    rows = ladder()
+    chain = chain_of([*rows, *rows])
+    chain = replace(chain, am_settled=np.arange(len(chain.strike)) < len(rows))
+    assert analyze(chain).expected_move == facts(rows).expected_move
 
 
 def test_there_is_no_flip_where_nothing_crosses():
@@ -299,6 +339,21 @@ def test_a_dip_between_two_prices_of_the_grid_is_seen_when_it_crosses_zero(depth
         assert profile.at(np.array([flip * (1 - 1e-9)]))[0] < 0 < profile.at(np.array([flip * (1 + 1e-9)]))[0]
 
 
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), steepest=st.sampled_from([1.0, 8.0, 20.0, 25.0, 400.0]))
+def test_the_curve_is_the_sum_of_all_bells_however_wide_they_are(seed, steepest):
+    random = np.random.default_rng(seed)
+    slope = np.exp(random.uniform(math.log(0.4), math.log(steepest), 400))
+    offset = slope * random.uniform(-0.5, 0.5, 400)
+    profile = Profile(50.0, random.uniform(-1, 1, 400) * slope, slope, offset)
+    prices, values = profile.curve()
+    each = profile.weight * np.exp(-((np.log(prices / 50.0)[:, None] * slope + offset) ** 2))
+    expected = prices * np.array([math.fsum(row) for row in each.tolist()])
+    largest = (prices * np.abs(each).sum(axis=1)).max()
+    assert np.abs(values - expected).max() <= 1e-13 * largest
+    assert profile.at(prices) == pytest.approx(expected, abs=1e-13 * largest)
+
+
 # -- which contracts
 
 
@@ -308,8 +363,8 @@ def test_expired_contracts_do_not_count():
     assert facts(stale + live).total == facts(live).total
     assert facts(stale + live).expiries == (DAY,)
     assert facts(stale + live).contracts == len(live)
-    assert analyze(chain_of(stale + live), mode=Mode.GFLOWS).total == 0.0
-    assert analyze(chain_of(stale + live), mode=Mode.PERFILIEV).total != 0.0, "Perfiliev keeps what has expired"
+    assert analyze(chain_of(stale + live), Lens(mode=Mode.GFLOWS)).total == 0.0
+    assert analyze(chain_of(stale + live), Lens(mode=Mode.PERFILIEV)).total != 0.0, "Perfiliev keeps what has expired"
 
 
 def test_the_order_of_the_contracts_does_not_matter():
@@ -341,7 +396,7 @@ FRIDAY_NIGHT = datetime(2026, 3, 13, 21, 0, tzinfo=UTC)
     ],
 )
 def test_expiry_filters(expiry, as_of, expected):
-    assert analyze(chain_of(ladder(days=ALL_DAYS), as_of=as_of), expiry=expiry).expiries == expected
+    assert analyze(chain_of(ladder(days=ALL_DAYS), as_of=as_of), Lens(expiry=expiry)).expiries == expected
 
 
 def test_a_week_without_expiry_gives_the_nearest_one():
@@ -351,7 +406,7 @@ def test_a_week_without_expiry_gives_the_nearest_one():
 def test_a_monthly_on_a_holiday_is_the_thursday_before():
     days = (date(2025, 4, 16), date(2025, 4, 17), date(2025, 4, 21))  # 18 April 2025 was Good Friday
     chain = chain_of(ladder(days=days), as_of=datetime(2025, 4, 14, 15, tzinfo=UTC))
-    assert analyze(chain, expiry=Expiry.OPEX).expiries == (date(2025, 4, 17),)
+    assert analyze(chain, Lens(expiry=Expiry.OPEX)).expiries == (date(2025, 4, 17),)
 
 
 def test_an_expiry_that_is_not_listed_names_those_that_are():
@@ -381,7 +436,7 @@ def test_an_expiry_that_is_not_listed_names_those_that_are():
 @pytest.mark.parametrize("mode", Mode)
 def test_bad_data_is_named(spoil, words, mode):
     with pytest.raises(BadData, match=words):
-        analyze(spoil(chain_of(ladder())), mode=mode)
+        analyze(spoil(chain_of(ladder())), Lens(mode=mode))
 
 
 @pytest.mark.parametrize(("share", "expiry"), [(0.45, Expiry.ALL), (0.45, Expiry.WEEK), (0.55, Expiry.ALL)])
@@ -390,13 +445,13 @@ def test_without_a_volatility_for_most_of_the_open_interest_there_is_no_picture(
     interest = {97: share / 3, 98: (1 - share) / 2, 99: share / 3, 100: (1 - share) / 2, 101: share / 3}
     chain = chain_of([(DAY, k, c, {"iv": known[k], "open_interest": 1e4 * interest[k]}) for k in known for c in (1, 0)])
     if share > 0.5:
-        gamma = analyze(chain, expiry=expiry)
+        gamma = analyze(chain, Lens(expiry=expiry))
         assert gamma.coverage == pytest.approx(share)
         assert [kind for _, kind in gamma.iv_sources] == ["vendor", "between neighbouring strikes"]
         return
     advice = "Try again when its options are quoted" if expiry is Expiry.ALL else "Choose another expiry"
     with pytest.raises(BadData, match=rf"55% of the open interest in TEST .* {advice}\.$"):
-        analyze(chain, expiry=expiry)
+        analyze(chain, Lens(expiry=expiry))
 
 
 LAST_MINUTES = datetime(2026, 3, 20, 19, 58, tzinfo=UTC)
@@ -415,7 +470,7 @@ def last_minutes(tick=0.01, inside=0.01) -> list:
 
 @pytest.mark.parametrize("expiry", [Expiry.ALL, Expiry.ZERO_DTE])
 def test_minutes_before_the_close_an_offer_without_a_bid_tells_enough(expiry):
-    gamma = analyze(chain_of(last_minutes(), spot=100.3, as_of=LAST_MINUTES), expiry=expiry)
+    gamma = analyze(chain_of(last_minutes(), spot=100.3, as_of=LAST_MINUTES), Lens(expiry=expiry))
     assert gamma.coverage == 1.0
     assert gamma.iv_sources == ((1.0, "bounded by offers"),)
     assert gamma.abs_gamma in {100, 101}, "the largest is beside spot"
@@ -434,7 +489,7 @@ def test_minutes_before_the_close_an_offer_without_a_bid_tells_enough(expiry):
 )
 def test_where_nothing_near_spot_is_priced_the_last_minutes_are_a_guess(rows):
     with pytest.raises(BadData, match=r"100% .* Choose another expiry\.$"):
-        analyze(chain_of(rows, spot=100.3, as_of=LAST_MINUTES), expiry=Expiry.ZERO_DTE)
+        analyze(chain_of(rows, spot=100.3, as_of=LAST_MINUTES), Lens(expiry=Expiry.ZERO_DTE))
 
 
 @pytest.mark.parametrize(
@@ -482,13 +537,15 @@ ODD = st.sampled_from([0.0, -999.0, math.nan, 0.0001, 0.3, 5.0, math.inf, -1.0])
     mode=st.sampled_from(Mode),
     expiry=st.sampled_from([*Expiry, FRIDAY]),
     minutes=st.sampled_from([0, 119, 121, 600]),
+    units=st.tuples(st.booleans(), st.booleans()),
 )
-def test_whatever_a_vendor_sends_is_analysed_or_refused(rows, mode, expiry, minutes):
+def test_whatever_a_vendor_sends_is_analysed_or_refused(rows, mode, expiry, minutes, units):
     try:
-        gamma = analyze(chain_of(rows, as_of=WEDNESDAY + timedelta(minutes=minutes)), mode=mode, expiry=expiry)
+        gamma = analyze(chain_of(rows, as_of=WEDNESDAY + timedelta(minutes=minutes)), Lens(expiry, mode, *units))
     except PulseError:
         return
-    assert np.isfinite([gamma.total, gamma.gross, gamma.coverage]).all()
+    drift = [gamma.vanna, gamma.charm] if mode in {Mode.OURS, Mode.VENDOR} else []
+    assert np.isfinite([gamma.total, gamma.gross, gamma.coverage, gamma.zero_dte, *drift]).all()
     assert np.isfinite(gamma.profile).all()
 
 

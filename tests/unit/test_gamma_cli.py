@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 import pytest
 import structlog
+from PIL import Image
 
 from services import gamma_cli
 from services.errors import NoChain
@@ -15,16 +16,30 @@ KEYS = [
     "symbol",
     "spot",
     "asof",
+    "source",
+    "open_interest_date",
+    "mode",
+    "counting",
+    "per",
     "total",
     "gross",
+    "zero_dte",
     "flip",
     "call_wall",
     "put_wall",
+    "max_call_gamma",
+    "max_put_gamma",
     "abs_gamma",
+    "call_oi_wall",
+    "put_oi_wall",
     "max_pain",
     "expected_move",
+    "vanna",
+    "charm",
     "contracts",
     "coverage",
+    "iv_sources",
+    "by_expiry",
 ]
 
 
@@ -123,7 +138,7 @@ def test_a_file_that_is_no_chain(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["SPX", "--expiry", "nextweek"], "'nextweek' is none of all, 0dte, week, opex, or a date (YYYY-MM-DD)"),
+        (["SPX", "--expiry", "nextweek"], "'nextweek' is none of all, 0dte, week, opex, 94d, or a date (YYYY-MM-DD)"),
         (["SPX", "--asof", "noon"], "'noon' is not a moment such as 2022-12-12T15:30"),
         (["SPX", "--mode", "mine"], "invalid choice"),
         ([], "required"),
@@ -148,3 +163,32 @@ def test_picture(spx, tmp_path, capsys):
 def test_dates_are_dates():
     assert gamma_cli._expiry("2022-12-16") == date(2022, 12, 16)
     assert gamma_cli._expiry("0DTE") == "0dte"
+
+
+def test_every_lens_and_the_tall_picture_are_had_offline(spx, tmp_path, capsys):
+    out = tmp_path / "spx.png"
+    words = (
+        "--mode",
+        "gflows",
+        "--rate",
+        "0.04",
+        "--volume",
+        "--per-point",
+        "--expiry",
+        "94d",
+        "--tall",
+        "--png",
+        str(out),
+    )
+    assert pulse_gamma(spx, *words, "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["mode"], facts["counting"], facts["per"]) == ("gflows", "volume", "point")
+    assert facts["vanna"] is None
+    assert sum(each["net"] for each in facts["by_expiry"]) == pytest.approx(facts["total"])
+    assert facts["by_expiry"][-1]["expiry"] <= "2023-03-16"
+    with Image.open(out) as picture:
+        assert picture.size == (1080, 1350)
+    assert pulse_gamma(spx, "--mode", "vendor") == 0
+    told = capsys.readouterr().out
+    for words in ("most gamma     4,000.00, calls 4,000.00, puts 4,000.00", "vanna ", "charm ", "    16 Dec 2022 "):
+        assert words in told

@@ -10,7 +10,7 @@ from services.clock import NEW_YORK
 from services.errors import NothingExpires
 from services.expiration import close, day_number, settlement
 from services.feeds.base import Chain
-from services.gamma import Expiry, analyze
+from services.gamma import Expiry, Lens, analyze
 
 
 def test_the_rule_gives_the_close_of_every_session_since_2004():
@@ -79,7 +79,7 @@ def chain_at(hour, minute, days=(HALF_DAY, MONDAY, FRIDAY)) -> Chain:
     ],
 )
 def test_on_a_half_day_what_expires_is_gone_at_one(hour, minute, expiry, expected):
-    gamma = analyze(chain_at(hour, minute), expiry=expiry)
+    gamma = analyze(chain_at(hour, minute), Lens(expiry=expiry))
     assert gamma.expiries == expected
     assert gamma.delay == timedelta(minutes=15)
 

@@ -3,7 +3,9 @@
 import math
 from decimal import Decimal, getcontext
 
+import mpmath
 import numpy as np
+import py_lets_be_rational
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -68,6 +70,39 @@ def test_volatility_agrees_to_twelve_digits(log_moneyness, years, iv):
     assume(price > 1e-100)
     expected = slow_volatility(price, 100.0, strike, years, is_call)
     assert fast_volatility(price, 100.0, strike, years, is_call) == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_a_whole_column_agrees_with_lets_be_rational():
+    random = np.random.default_rng(8)
+    strike = 100 * np.exp(random.uniform(-0.7, 0.7, 3000))
+    years, iv = np.exp(random.uniform(math.log(1 / 8760), math.log(3), 3000)), random.uniform(0.05, 2, 3000)
+    is_call = strike >= 100
+    sign = np.where(is_call, 1.0, -1.0)
+    asked = zip(strike.tolist(), iv.tolist(), years.tolist(), sign.tolist(), strict=True)
+    price = np.array([py_lets_be_rational.black(100.0, k, sigma, t, q) for k, sigma, t, q in asked])
+    worth = price > 1e-200
+    assert worth.sum() > 2500
+    columns = (price[worth], np.full(worth.sum(), 100.0), strike[worth], years[worth])
+    found = implied_volatility(*columns, is_call[worth])
+    invert = py_lets_be_rational.implied_volatility_from_a_transformed_rational_guess
+    rows = zip(*(column.tolist() for column in columns), sign[worth].tolist(), strict=True)
+    expected = [invert(p, f, k, t, q) for p, f, k, t, q in rows]
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("moneyness", "deviation"), [(0.0, 0.01), (0.01, 0.02), (0.05, 0.1), (-0.3, 0.25), (0.5, 2.0)])
+def test_fifty_digits_of_mpmath_agree(moneyness, deviation):
+    with mpmath.workdps(50):
+        forward, strike = mpmath.mpf(100), mpmath.mpf(float(100 * math.exp(moneyness)))
+        sign = 1 if moneyness >= 0 else -1
+
+        def worth(s):
+            d1 = mpmath.log(forward / strike) / s + s / 2
+            return sign * (forward * mpmath.ncdf(sign * d1) - strike * mpmath.ncdf(sign * (d1 - s)))
+
+        price = float(worth(mpmath.mpf(deviation)))
+        expected = float(mpmath.findroot(lambda s: worth(s) - mpmath.mpf(price), deviation))
+    assert fast_volatility(price, 100.0, float(strike), 1.0, sign > 0) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("deviation", [1e-4, 0.01, 0.2, 1.0, 3.0, 8.0])

@@ -25,7 +25,8 @@ from db.models import (
 )
 from services.clock import Phase, Session
 from services.execution import order_json
-from services.orders import Holding, Panic, Portfolio
+from services.kill_switch import Panic
+from services.portfolios import Holding, Portfolio
 from services.risk import HouseRules
 from services.tickets import Ticket
 

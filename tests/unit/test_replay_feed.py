@@ -105,18 +105,18 @@ async def test_quotes_come_from_candles_where_there_is_no_chain(folder):
 async def test_candles_are_put_together(folder):
     feed = Replay(folder)
     start, end = datetime(2019, 11, 5, tzinfo=UTC), datetime(2019, 11, 6, tzinfo=UTC)
-    minutes = await feed.bars("MIN", timedelta(minutes=1), start, end)
+    minutes = (await feed.bars("MIN", timedelta(minutes=1), start, end)).bars
     assert [bar.start.minute for bar in minutes] == [30, 31, 35]
-    first, second = await feed.bars("MIN", timedelta(minutes=5), start, end)
+    first, second = (await feed.bars("MIN", timedelta(minutes=5), start, end)).bars
     assert (first.open, first.high, first.low, first.close, first.volume) == (10, 13, 9, 12, 3)
     assert second.start == datetime(2019, 11, 5, 14, 35, tzinfo=UTC)
-    days = await feed.bars("MIN", timedelta(days=1), start, datetime(2019, 11, 8, tzinfo=UTC))
+    days = (await feed.bars("MIN", timedelta(days=1), start, datetime(2019, 11, 8, tzinfo=UTC))).bars
     assert [(bar.start, bar.close) for bar in days] == [
         (datetime(2019, 11, 5, 5, tzinfo=UTC), 13),
         (datetime(2019, 11, 6, 5, tzinfo=UTC), 21),
     ]
-    assert await feed.bars("XYZ", timedelta(minutes=1), start, end) == []
-    assert await feed.bars("NOPE", timedelta(days=1), start, end) == []
+    assert (await feed.bars("XYZ", timedelta(minutes=1), start, end)).bars == ()
+    assert (await feed.bars("NOPE", timedelta(days=1), start, end)).bars == ()
 
 
 async def test_unknown_symbols_and_symbols_without_options(folder):
@@ -283,5 +283,5 @@ async def test_recorded_folder(shared_data):
     assert (await feed.chain("RUT")).as_of.year == 2023
     assert (await feed.chain("SPX")).spot == 3990.5601
     day = datetime(2019, 11, 5, tzinfo=UTC)
-    assert len(await feed.bars("SP500", timedelta(minutes=1), day, day + timedelta(days=1))) == 391
-    assert len(await feed.bars("SP500", timedelta(days=1), day, day + timedelta(days=3))) == 3
+    assert len((await feed.bars("SP500", timedelta(minutes=1), day, day + timedelta(days=1))).bars) == 391
+    assert len((await feed.bars("SP500", timedelta(days=1), day, day + timedelta(days=3))).bars) == 3

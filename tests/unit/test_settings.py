@@ -57,11 +57,23 @@ def test_without_feeds_the_configured_ones_are_asked(monkeypatch, tmp_path):
     assert Settings().feed_order == ("replay",)
 
 
+def test_cboe_is_asked_only_where_feeds_names_it_and_a_licence_is_stated(monkeypatch, tmp_path):
+    monkeypatch.setenv("CBOE_LICENSED", "true")
+    monkeypatch.setenv("TRADIER_DATA_TOKEN", "t")
+    monkeypatch.setenv("REPLAY_DIR", str(tmp_path))
+    assert Settings().feed_order == ("tradier", "replay")
+    monkeypatch.setenv("FEEDS", "cboe,tradier")
+    assert Settings().feed_order == ("cboe", "tradier")
+
+
 @pytest.mark.parametrize(
     ("environment", "cure"),
     [
         ({"FEEDS": "replay"}, "set REPLAY_DIR"),
         ({"FEEDS": "alpaca"}, "set ALPACA_DATA_KEY and ALPACA_DATA_SECRET"),
+        ({"FEEDS": "tradier"}, "set TRADIER_DATA_TOKEN"),
+        ({"FEEDS": "cboe"}, "set CBOE_LICENSED=true if you hold both"),
+        ({"FEEDS": "cboe", "CBOE_LICENSED": "false"}, "prior written approval and a licence"),
         ({"REPLAY_DIR": "/no/such/folder"}, "is not a folder"),
         ({"SHARD_IDS": "0,1"}, "set both or neither"),
         ({"FEEDS": "bloomberg"}, "alpaca"),

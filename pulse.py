@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None, *, env_file: str | None = ".env") ->
 
 
 def _parser() -> argparse.ArgumentParser:
-    from services import gamma_cli, jobs_cli, plan_cli
+    from services import gamma_cli, jobs_cli, plan_cli, vault_cli
 
     parser = argparse.ArgumentParser(
         prog="pulse", description="A self-hosted trading assistant for Discord communities."
@@ -61,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     plan = commands.add_parser("plan", help="which plan a person has, or give them another one")
     plan_cli.add_arguments(plan)
     plan.set_defaults(command=_plan)
+    vault = commands.add_parser("vault", help="keys for members' broker tokens")
+    vault_cli.add_arguments(vault)
+    vault.set_defaults(command=_vault)
     gamma = commands.add_parser("gamma", help="gamma levels of a symbol or of a recorded chain")
     gamma_cli.add_arguments(gamma)
     gamma.set_defaults(command=_gamma)
@@ -137,6 +140,24 @@ def _plan(arguments: argparse.Namespace) -> int:
             return await plan_cli.run(arguments, database, settings.default_plan)
 
     print(asyncio.run(run()))
+    return 0
+
+
+def _vault(arguments: argparse.Namespace) -> int:
+    from services import vault_cli
+    from services.link_tokens import rotate
+    from services.vault import make_key
+    from services.wiring import open_database, open_vault
+
+    async def run() -> str:
+        settings = _settings(arguments)
+        vault = open_vault(settings)
+        async with open_database(settings) as database:
+            done = await rotate(database, vault)
+        return vault_cli.told(vault.key, done.sealed, done.unreadable)
+
+    # a first key is wanted before the settings are complete
+    print(make_key() if arguments.action == "key" else asyncio.run(run()))
     return 0
 
 

@@ -9,7 +9,7 @@ from bot import numbers
 from bot.embeds import AMBER, GREEN, GREY, RED
 from bot.numbers import moment
 from bot.order_cards import BLUE, MODE_WORDS, MODES, account_name
-from db.models import Account, Balance, Limits, TradingState
+from db.order_models import Account, Balance, Limits, TradingState
 from services.kill_switch import Panic
 from services.portfolios import Holding, Portfolio
 from services.risk import HouseRules

@@ -12,7 +12,7 @@ from bot.replies import Interaction, Reply, answer
 from bot.tickets import NewTicket
 from bot.verbs import VerbButton
 from bot.views import Press, Pressed
-from db.models import Limits, Side
+from db.order_models import Limits, Side
 from services.errors import UserError
 
 MOST_SELLS = 10

@@ -15,7 +15,8 @@ from bot.replies import Interaction, Reply, answer
 from bot.tickets import OPAQUE, NewTicket
 from bot.verbs import VerbButton
 from bot.views import SYMBOL, Press, Pressed
-from db.models import Alert, AlertState, Condition, Side
+from db.models import Alert, AlertState, Condition
+from db.order_models import Side
 from services.errors import UserError
 
 SNOOZE = timedelta(hours=1)

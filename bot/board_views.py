@@ -6,7 +6,7 @@ from typing import Any, Self
 import discord
 
 from bot.embeds import GREEN, GREY
-from bot.places import lacking
+from bot.places import refuse_silenced
 from bot.replies import Interaction, Reply, answer
 from bot.views import Pressed
 from services.errors import UserError
@@ -35,7 +35,7 @@ async def put_up(interaction: Interaction, symbols: tuple[str, ...], channel: di
     guild = _guild(interaction)
     channel_id = channel.id if channel else interaction.channel_id
     assert channel_id is not None, "a server's command comes from a channel"
-    _refuse_silenced(interaction, guild, channel_id)
+    refuse_silenced(interaction, channel)
     board = await interaction.client.services.boards.set_board(guild.id, channel_id, symbols, interaction.user.id)
     embed = discord.Embed(
         colour=GREEN,
@@ -75,19 +75,6 @@ def _guild(interaction: Interaction) -> discord.Guild:
     if interaction.guild is None:
         raise UserError("A board belongs to a channel of a server. Use this command there.")
     return interaction.guild
-
-
-def _refuse_silenced(interaction: Interaction, guild: discord.Guild, channel_id: int) -> None:
-    channel = guild.get_channel(channel_id)
-    if channel is None or channel_id == interaction.channel_id:
-        may = interaction.app_permissions
-    else:
-        may = channel.permissions_for(guild.me)
-    if missing := lacking(may):
-        raise UserError(
-            f"I may not write in <#{channel_id}>: I lack {missing}. "
-            "Give my role these permissions there, or choose another channel."
-        )
 
 
 BUTTONS = (RemoveBoard,)

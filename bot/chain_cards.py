@@ -11,7 +11,7 @@ from bot.embeds import GREY
 from bot.expiry_words import day, facts
 from bot.numbers import moment
 from services.chain_page import Contract, Page, Side
-from services.volatility_words import lateness
+from services.source_words import lateness
 
 NONE = "—"
 _GREEKS = {"delta": "Δ", "gamma": "Γ", "theta": "Θ", "vega": "vega"}

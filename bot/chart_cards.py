@@ -19,7 +19,7 @@ from services.ranges import INTERVAL_WORDS, RANGE_WORDS
 _PARTS = {Part.PRE: f" {Phase.PRE.value}", Part.REGULAR: "", Part.POST: f" {Phase.POST.value}"}
 
 
-def chart(picture: PricePicture, session: Session, now: datetime, locale: Locale) -> tuple[str, discord.Embed]:
+def chart(picture: PricePicture, session: Session, locale: Locale) -> tuple[str, discord.Embed]:
     """Return headline and embed for a price chart; the facts of the drawing, in words."""
     s = picture.series
     move = s.change
@@ -35,7 +35,7 @@ def chart(picture: PricePicture, session: Session, now: datetime, locale: Locale
         embed.add_field(name="Averages", value=averages, inline=False)
     if picture.levels.prices:
         embed.add_field(name="Gamma levels", value=_levels(picture, locale), inline=False)
-    embed.add_field(name="Data", value=_data(s, session, now), inline=False)
+    embed.add_field(name="Data", value=_data(s, session, picture.now), inline=False)
     embed.set_footer(text=_sentence(picture.levels.words))
     return headline, embed
 
@@ -66,10 +66,13 @@ def _data(series: PriceSeries, session: Session, now: datetime) -> str:
     if series.delay is None:
         return f"{series.source} · **recording** to {moment(series.last_at, 'f')}"
     delay = f"delayed {numbers.duration(series.delay)}" if series.delay else "real time"
-    age = max(now - series.last_at, timedelta(0))
     if session.phase is Phase.CLOSED:
         return f"{series.source} · {delay} · last candle to {moment(series.last_at, 'f')} ({moment(series.last_at)})"
-    return f"{series.source} · {delay} · {numbers.duration(age)} old when shown · {moment(series.last_at, 'T')}"
+    if series.last_from is None:
+        return f"{series.source} · {delay} · the last candle goes on · as of {moment(series.last_at, 'T')}"
+    # A candle does not tell when in it the last trade was.
+    age = max(now - series.last_from, timedelta(0))
+    return f"{series.source} · {delay} · at most {numbers.duration(age)} old when shown · {moment(series.last_at, 'T')}"
 
 
 def _sentence(words: str) -> str:

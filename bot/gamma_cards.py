@@ -12,7 +12,8 @@ from bot.embeds import GREEN, RED
 from bot.numbers import moment
 from services.expiration import Expiry
 from services.gamma import Gamma
-from services.gamma_words import lateness, net_at, per, stand_in
+from services.gamma_words import net_at, per, stand_in
+from services.source_words import lateness
 
 _FILTERS = {
     Expiry.ALL: "all expiries",
@@ -139,7 +140,7 @@ def _as_of(g: Gamma, locale: Locale) -> str:
     span = f"expiry {until}" if first == last else f"{len(g.expiries)} expiries to {until}"
     counts = "volume" if g.lens.by_volume else "open interest"
     covered = f"{numbers.percent(g.coverage, locale)} of {counts} with an implied volatility"
-    return f"{moment(g.as_of, 'f')} ({moment(g.as_of)}) · {lateness(g)}\n{span} · {covered}"
+    return f"{moment(g.as_of, 'f')} ({moment(g.as_of)}) · {lateness(g.delay)}\n{span} · {covered}"
 
 
 def _footer(g: Gamma, locale: Locale) -> str:

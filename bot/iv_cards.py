@@ -8,8 +8,9 @@ from bot.embeds import GREY
 from bot.expiry_words import day
 from bot.numbers import moment
 from services.options import VolatilityPicture
+from services.source_words import lateness
 from services.volatility import Term, Volatility
-from services.volatility_words import View, lateness
+from services.volatility_words import View
 
 MOST_LINES = 12
 NONE = "—"

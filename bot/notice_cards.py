@@ -5,7 +5,7 @@ from collections.abc import Callable
 import discord
 from babel import Locale
 
-from bot import alert_cards, alert_views, board_cards, tickets, watch_cards, watch_views
+from bot import alert_cards, alert_views, board_cards, link_cards, link_views, tickets, watch_cards, watch_views
 from bot.replies import Reply
 from db.models import Notice
 from services.execution import order_of
@@ -57,6 +57,14 @@ def _watch_removed(notice: Notice, _locale: Locale) -> Reply:
     return Reply(*watch_cards.removed(notice.payload), private=True)
 
 
+def _link(notice: Notice, _locale: Locale) -> Reply:
+    return link_views.changed(notice.payload)
+
+
+def _link_refused(notice: Notice, _locale: Locale) -> Reply:
+    return Reply(*link_cards.refused(notice.payload), private=True)
+
+
 def channel_closed(notice: Notice, _locale: Locale) -> Reply:
     """Return what the owner is told when a channel takes nothing any more."""
     channel, reason = f"<#{notice.payload['channel_id']}>", notice.payload["reason"]
@@ -84,5 +92,8 @@ RENDER: dict[str, Render] = {
     "board.close": _closing,
     "watch": _watch,
     "watch.removed": _watch_removed,
+    "link": _link,
+    "link.signed_out": _link,
+    "link.refused": _link_refused,
     "channel.closed": channel_closed,
 }

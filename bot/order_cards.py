@@ -10,7 +10,7 @@ from babel import Locale
 from bot import embeds, numbers
 from bot.embeds import AMBER, GREEN, GREY, RED
 from bot.numbers import moment
-from db.models import Order, OrderState, Side, Spec, Tif
+from db.order_models import Order, OrderState, Side, Spec, Tif
 from services.order_states import OPEN
 from services.tickets import Ticket
 

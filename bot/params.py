@@ -64,7 +64,8 @@ class ExpiryParam(app_commands.Transformer):
         # Only from what is in memory: whoever types waits for nothing.
         market = interaction.client.services.market
         try:
-            chain = market.kept_chain(symbols.canonical(interaction.namespace.symbol or ""))
+            symbol = symbols.canonical(interaction.namespace.symbol or "")
+            chain = interaction.client.services.readers.kept_chain(interaction.user.id, symbol)
             listed = expirations(chain) if chain else ()
         except UserError:
             return []

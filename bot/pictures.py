@@ -9,7 +9,7 @@ from typing import Any, Self
 import discord
 from babel import Locale
 
-from bot import alert_views, forms, numbers
+from bot import alert_views, audience, forms, numbers
 from bot.client import FormHandler
 from bot.forms import Field
 from bot.numbers import locale_for
@@ -139,21 +139,25 @@ class Tool(
 
 class AlertAt(
     discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=rf"pic:at:(?P<symbol>{SYMBOL}):(?P<price>\d+(?:\.\d+)?)",
+    template=rf"pic:at:(?P<symbol>{SYMBOL}):(?P<price>\d+(?:\.\d+)?)(?P<dm>:dm)?",
 ):
-    """Sets an alert of the presser at one level, whichever way the price crosses it."""
+    """Sets an alert of the presser at one level, whichever way the price crosses it.
 
-    def __init__(self, symbol: str, price: Decimal, label: str) -> None:
-        super().__init__(discord.ui.Button(label=label, custom_id=f"pic:at:{symbol}:{price:f}"))
-        self._symbol, self._price = symbol, price
+    With `dm` it is told by direct message, because the level is known from what is licensed to the presser alone.
+    """
+
+    def __init__(self, symbol: str, price: Decimal, label: str, *, dm: bool = False) -> None:
+        custom_id = f"pic:at:{symbol}:{price:f}{':dm' if dm else ''}"
+        super().__init__(discord.ui.Button(label=label, custom_id=custom_id))
+        self._symbol, self._price, self._dm = symbol, price, dm
 
     @classmethod
     async def from_custom_id(cls, _interaction: Pressed, item: discord.ui.Item[Any], match: re.Match[str], /) -> Self:
         assert isinstance(item, discord.ui.Button)
-        return cls(match["symbol"], Decimal(match["price"]), item.label or "")
+        return cls(match["symbol"], Decimal(match["price"]), item.label or "", dm=bool(match["dm"]))
 
     async def callback(self, interaction: Pressed) -> None:
-        await answer(interaction, _add(interaction, self._symbol, self._price), private=True)
+        await answer(interaction, _add(interaction, self._symbol, self._price, dm=self._dm), private=True)
 
 
 class OtherPrice(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"pic:other:(?P<symbol>{SYMBOL})"):
@@ -199,23 +203,23 @@ async def _csv(interaction: Interaction, scene: Scene) -> Reply:
 
 async def _levels(interaction: Interaction, scene: Scene) -> Reply:
     symbol, named = scene.args[0], await _kind(interaction, scene).levels(interaction, scene.args)
-    view = _offers(symbol, named, locale_for(interaction))
+    view = _offers(symbol, named, locale_for(interaction), dm=audience.is_own(interaction))
     return Reply(f"🔔 **{symbol}**: at which price shall I tell you?", view=view, private=True)
 
 
-def _offers(symbol: str, named: Sequence[NamedLevel], locale: Locale) -> discord.ui.View:
+def _offers(symbol: str, named: Sequence[NamedLevel], locale: Locale, *, dm: bool) -> discord.ui.View:
     at: dict[Decimal, list[str]] = {}
     for level in named:
         at.setdefault(round(level.price, 2 if level.price >= 1 else 4), []).append(level.name)
     view = discord.ui.View(timeout=None)
     for price, names in list(at.items())[:MOST_LEVELS]:
-        view.add_item(AlertAt(symbol, price, f"{', '.join(names)} {_written(price, locale)}"[:80]))
+        view.add_item(AlertAt(symbol, price, f"{', '.join(names)} {_written(price, locale)}"[:80], dm=dm))
     view.add_item(OtherPrice(symbol))
     return view
 
 
-async def _add(interaction: Interaction, symbol: str, price: Decimal) -> Reply:
-    return await alert_views.add(interaction, symbol, Condition.CROSSES, price, dm=None, always=False)
+async def _add(interaction: Interaction, symbol: str, price: Decimal, *, dm: bool = False) -> Reply:
+    return await alert_views.add(interaction, symbol, Condition.CROSSES, price, dm=dm or None, always=False)
 
 
 async def _ask_price(interaction: Interaction, symbol: str) -> Reply:

@@ -6,6 +6,7 @@ import discord
 
 from bot.replies import Interaction
 from db.models import Place
+from services.errors import UserError
 
 TOKEN_LIVES = timedelta(minutes=15)
 
@@ -29,3 +30,18 @@ def lacking(may: discord.Permissions) -> str:
     """Return the permissions that writing a card needs and that are not granted, by Discord's names for them."""
     wanted = {"View Channel": may.view_channel, "Send Messages": may.send_messages, "Embed Links": may.embed_links}
     return ", ".join(name for name, granted in wanted.items() if not granted)
+
+
+def refuse_silenced(interaction: Interaction, channel: discord.TextChannel | None) -> None:
+    """Raise UserError where we may not write in a channel of the server; None is the channel of the interaction."""
+    if interaction.guild is None:
+        return
+    if channel is None or channel.id == interaction.channel_id:
+        may = interaction.app_permissions
+    else:
+        may = channel.permissions_for(interaction.guild.me)
+    if missing := lacking(may):
+        raise UserError(
+            f"I may not write in <#{channel.id if channel else interaction.channel_id}>: I lack {missing}. "
+            "Give my role these permissions there, or choose another channel."
+        )

@@ -12,6 +12,8 @@ import discord
 import structlog
 from discord import app_commands
 
+from bot import audience
+from bot.audience import Audience
 from bot.client import PulseBot
 from services.errors import LimitReached, OtherVersion, PulseError
 
@@ -79,18 +81,23 @@ async def answer(
     with structlog.contextvars.bound_contextvars(trace=reference, interaction=interaction.id, user=interaction.user.id):
         delivery, deferring = _Delivery(interaction, edit=edit), list[asyncio.Task[None]]()
 
+        def readers() -> Audience:
+            return audience.decide(interaction, edit=edit, private=private)
+
         def defer() -> None:
-            hidden = private or _prefers_privacy(interaction)
-            deferring.append(asyncio.create_task(delivery.defer(private=hidden)))
+            deferring.append(asyncio.create_task(delivery.defer(private=readers().hidden)))
 
         waiting = None if quick else asyncio.get_running_loop().call_later(PATIENCE_S, defer)
-        reply = await _outcome(interaction, work, reference, QUICK_DEADLINE_S if quick else DEADLINE_S)
+        reply = await _outcome(interaction, readers, work, reference, QUICK_DEADLINE_S if quick else DEADLINE_S)
         if waiting:
             waiting.cancel()
         for task in deferring:
             await task
-        if not edit and _prefers_privacy(interaction):
-            reply = replace(reply, private=True)
+        reply = replace(
+            reply,
+            content=reply.content + audience.notes(interaction),
+            private=reply.private or (readers().hidden and not edit),
+        )
         if not await delivery.send(reply):
             # Discord takes the answer for malformed: our fault, of which the person must not hear by silence.
             await delivery.send(_broken(reference))
@@ -111,20 +118,19 @@ def _cure(error: PulseError) -> discord.ui.View | None:
     return discord.ui.View(timeout=None).add_item(discord.ui.Button(label="See plans", custom_id="plan:show"))
 
 
-def _prefers_privacy(interaction: Interaction) -> bool:
-    return interaction.client.services.people.remembered(interaction.user.id).private
-
-
 def _broken(reference: str) -> Reply:
     return problem(
         f"Something broke on our side. Try again; if it stays, tell the operator this reference: **{reference}**."
     )
 
 
-async def _outcome(interaction: Interaction, work: Awaitable[Reply], reference: str, deadline_s: float) -> Reply:
+async def _outcome(
+    interaction: Interaction, readers: Callable[[], Audience], work: Awaitable[Reply], reference: str, deadline_s: float
+) -> Reply:
     try:
         async with asyncio.timeout(deadline_s):
             await interaction.client.services.people.preferences(interaction.user.id)
+            readers()
             return await work
     except PulseError as error:
         log.info("refused", error=type(error).__name__, reason=str(error))
@@ -215,7 +221,8 @@ class _Delivery:
             await response.edit_message(content=reply.content, embed=reply.embed, view=reply.view, attachments=files)
             return
         arguments: dict[str, Any] = {"content": reply.content, "ephemeral": reply.private}
-        arguments |= {k: v for k, v in (("embed", reply.embed), ("view", reply.view)) if v}
+        # an embed weighs all of its parts to tell whether it is true
+        arguments |= {k: v for k, v in (("embed", reply.embed), ("view", reply.view)) if v is not None}
         if files := files_of(reply):
             arguments["files"] = files
         await response.send_message(**arguments)

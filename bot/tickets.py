@@ -21,7 +21,7 @@ from bot.places import answer_of
 from bot.replies import Interaction, Reply, answer
 from bot.verbs import VerbButton
 from bot.views import SYMBOL, Press, Pressed
-from db.models import Order, PreviewState, Side, Spec, Tif
+from db.order_models import Order, PreviewState, Side, Spec, Tif
 from services.errors import DatabaseAway, UserError
 from services.tickets import Ticket
 

@@ -22,9 +22,11 @@ class VerbButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"(?!)
         cls._subject, cls._looks = subject, looks
         super().__init_subclass__(template=rf"{subject}:(?P<verb>{'|'.join(looks)}):(?P<about>{about})")
 
-    def __init__(self, verb: str, about: str = "") -> None:
-        label, style = self._looks[verb]
-        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"{self._subject}:{verb}:{about}"))
+    def __init__(self, verb: str, about: str = "", label: str = "") -> None:
+        usual, style = self._looks[verb]
+        super().__init__(
+            discord.ui.Button(label=label or usual, style=style, custom_id=f"{self._subject}:{verb}:{about}")
+        )
         self._verb, self._about = verb, about
 
     @classmethod

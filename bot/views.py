@@ -8,6 +8,7 @@ from typing import Any, Self
 import discord
 
 from bot import embeds
+from bot.audience import reading
 from bot.numbers import locale_for
 from bot.replies import Interaction, Reply, answer
 from services.plans import Kind
@@ -61,9 +62,8 @@ ALL = (RefreshQuotes, OpenGamma)
 
 async def quotes(interaction: Interaction, symbols: tuple[str, ...]) -> Reply:
     """Return the quotes of canonical symbols, with their buttons."""
-    services = interaction.client.services
-    terms = await services.usage.spend(interaction.user.id, Kind.QUOTE)
-    board = await services.market.quotes(symbols, max_age=terms.quote_age)
+    reader = await reading(interaction, Kind.QUOTE)
+    board = await reader.quotes(symbols)
     headline, embed = embeds.board(board, locale_for(interaction))
     return Reply(headline, embed, _quote_buttons(tuple(line.quote.symbol for line in board.lines)))
 

@@ -7,7 +7,7 @@ import discord
 
 from bot import watch_cards
 from bot.embeds import GREY
-from bot.places import lacking
+from bot.places import refuse_silenced
 from bot.replies import Interaction, Reply, answer
 from bot.views import Pressed
 from db.models import Watch
@@ -36,7 +36,7 @@ async def put_up(
 ) -> Reply:
     """Keep a watch in a channel where the person may, and we can."""
     channel_id = _place(interaction, channel)
-    _refuse_silenced(interaction, channel)
+    refuse_silenced(interaction, channel)
     watch = await interaction.client.services.watches.put_up(
         channel_id, interaction.guild_id, interaction.user.id, symbols, every_min or DEFAULT_EVERY_MIN
     )
@@ -89,19 +89,6 @@ def _may(interaction: Interaction, channel: discord.TextChannel | None) -> disco
     if channel is None or channel.id == interaction.channel_id or not isinstance(interaction.user, discord.Member):
         return interaction.permissions
     return channel.permissions_for(interaction.user)
-
-
-def _refuse_silenced(interaction: Interaction, channel: discord.TextChannel | None) -> None:
-    if interaction.guild is None:
-        return
-    here = channel is None or channel.id == interaction.channel_id
-    may = interaction.app_permissions if here or channel is None else channel.permissions_for(interaction.guild.me)
-    if missing := lacking(may):
-        where = f"<#{channel.id if channel else interaction.channel_id}>"
-        raise UserError(
-            f"I may not write in {where}: I lack {missing}. "
-            "Give my role these permissions there, or choose another channel."
-        )
 
 
 BUTTONS = (StopWatch,)

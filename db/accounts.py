@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from db.models import Account, Limits, TradingState
+from db.order_models import Account, Limits, TradingState
 from db.pool import Connection
 
 # Whoever lets an order go holds this lock shared, whoever turns the kill switch holds it alone: what the switch stopped

@@ -16,6 +16,7 @@ _COLUMNS = """
     id, token, user_id, symbol, condition, level, always, channel_id, guild_id, dm, state, armed, after_at, after_id,
     reference, version, known, created_at
 """
+_COUNTING, _WATCHING = 0x616C7274, 0x77617463  # "alrt", "watc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,17 +82,14 @@ async def set_paused(conn: Connection, user_id: int, token: str) -> Alert | None
     return await _change(conn, user_id, token, "state = 'paused'")
 
 
-async def set_active(
-    conn: Connection, user_id: int, token: str, after: datetime, reference: Decimal | None, *, armed: bool
-) -> Alert | None:
+async def set_active(conn: Connection, user_id: int, token: str, after: datetime, *, armed: bool) -> Alert | None:
     """Watch an alert anew by the trades after a moment; returns it, or None."""
     return await _change(
         conn,
         user_id,
         token,
-        "state = 'active', known = false, after_id = 0, after_at = $3, reference = $4, armed = $5",
+        "state = 'active', known = false, after_id = 0, reference = NULL, after_at = $3, armed = $4",
         after,
-        reference,
         armed,
     )
 
@@ -271,9 +269,6 @@ async def begin_anew(conn: Connection, symbol: str, at: datetime) -> None:
         symbol,
         at,
     )
-
-
-_COUNTING, _WATCHING = 0x616C7274, 0x77617463  # "alrt", "watc"
 
 
 async def _change(conn: Connection, user_id: int, token: str, change: str, *values: object) -> Alert | None:

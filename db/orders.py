@@ -7,8 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from db.models import Account, Fill, Notice, Order, OrderState, Place, Side, Spec, Tif
+from db.models import Notice, Place
 from db.notices import place_json, place_of
+from db.order_models import Account, Fill, Order, OrderState, Side, Spec, Tif
 from db.pool import Connection
 
 _ORDER = """
@@ -33,6 +34,8 @@ def _update(first: int) -> str:
 
 _SAVE = _update(2)
 _SAVE_AND_TELL = f"WITH saved AS ({_update(13)}) SELECT {_TRAIL}"
+OPEN_STATES = "('confirmed', 'submitting', 'unknown', 'working', 'partial', 'pending_cancel', 'needs_review')"
+"""Those of orders that have no end yet, as SQL; `services.order_states.OPEN` are the same."""
 SETTLE = "settle"
 """The job that brings an order forward."""
 
@@ -79,8 +82,7 @@ async def list_orders(conn: Connection, user_id: int, most: int) -> list[Order]:
     """Return a person's open orders and their latest ones, newest first."""
     query = f"""
         SELECT {_ORDER} {_FROM} WHERE o.user_id = $1 AND (
-            o.id IN (SELECT id FROM app.orders WHERE user_id = $1 ORDER BY id DESC LIMIT $2) OR o.state IN
-            ('confirmed', 'submitting', 'unknown', 'working', 'partial', 'pending_cancel', 'needs_review')
+            o.id IN (SELECT id FROM app.orders WHERE user_id = $1 ORDER BY id DESC LIMIT $2) OR o.state IN {OPEN_STATES}
         ) ORDER BY o.id DESC
         """  # noqa: S608 - constants of this file
     return [_order(row) for row in await conn.fetch(query, user_id, most)]
@@ -89,10 +91,7 @@ async def list_orders(conn: Connection, user_id: int, most: int) -> list[Order]:
 async def list_open(conn: Connection, account: Account) -> list[str]:
     """Return the tokens of an account's orders that have no end yet."""
     rows = await conn.fetch(
-        """
-        SELECT token FROM app.orders WHERE user_id = $1 AND account_id = $2 AND state IN
-            ('confirmed', 'submitting', 'unknown', 'working', 'partial', 'pending_cancel', 'needs_review')
-        """,
+        f"SELECT token FROM app.orders WHERE user_id = $1 AND account_id = $2 AND state IN {OPEN_STATES}",  # noqa: S608
         account.user_id,
         account.id,
     )

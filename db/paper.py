@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from db.models import Balance, Position, Side
+from db.order_models import Balance, Position, Side
 from db.pool import Connection
 
 

@@ -9,23 +9,22 @@ from enum import StrEnum
 from typing import Any
 
 from db.accounts import SWITCH, account_of, strictest
-from db.models import Account, Limits, Preview, PreviewState, Side, Spec, TradingState
 from db.notices import place_json
-from db.orders import Intent, Trail, spec_of
+from db.order_models import Account, Limits, Preview, PreviewState, Side, Spec, TradingState
+from db.orders import OPEN_STATES, Intent, Trail, spec_of
 from db.pool import Connection
 
-_HISTORY = """
+_HISTORY = f"""
 open AS (
     SELECT symbol, side, quantity, filled, worst, state FROM app.orders
-    WHERE user_id = $10 AND account_id = $1 AND state IN
-        ('confirmed', 'submitting', 'unknown', 'working', 'partial', 'pending_cancel', 'needs_review')
+    WHERE user_id = $10 AND account_id = $1 AND state IN {OPEN_STATES}
 ), minute AS (
     SELECT symbol, side, quantity, state FROM app.orders
     WHERE account_id = $1 AND created_at > $5::timestamptz - interval '1 minute'
 ), latest AS (
     SELECT quantity * worst AS money FROM app.orders WHERE account_id = $1 ORDER BY created_at DESC LIMIT 50
 )
-"""
+"""  # noqa: S608 - a constant of `db.orders`
 _HISTORY_COLUMNS = """
 EXISTS (SELECT FROM app.accounts WHERE id = $1 AND closed_at IS NULL) AS open_account,
     (SELECT array_agg(state) FROM app.trading_states WHERE scope = 'global'

@@ -1,10 +1,11 @@
-"""The sandbox's one web server: the stand-in Discord, its page, and the synthetic market."""
+"""The sandbox's one web server: the stand-in Discord, its page, the synthetic market, and the brokers."""
 
 from pathlib import Path
 
 from aiohttp import web
 
 from sandbox import market_api
+from sandbox.brokers import Brokers
 from sandbox.discord import server
 from sandbox.discord.server import Discord
 from sandbox.market import Market
@@ -13,13 +14,13 @@ PAGE = Path(__file__).parent / "page"
 _CSP = "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'"
 
 
-def build(discord: Discord, market: Market) -> web.Application:
+def build(discord: Discord, market: Market, brokers: Brokers | None = None) -> web.Application:
     """Return the application; the caller starts and closes `discord` and `market`."""
     app = web.Application(client_max_size=32 * 1024 * 1024)
     app.add_routes([web.get("/", index), web.static("/page", PAGE)])
     app.on_response_prepare.append(_always_fresh)
     app.add_routes(server.routes(discord))
-    app.add_routes(market_api.routes(market))
+    app.add_routes(market_api.routes(market, brokers))
     return app
 
 

@@ -15,10 +15,14 @@ import httpx
 from aiohttp import web
 
 from sandbox.app import build
+from sandbox.brokers import Brokers
 from sandbox.discord.server import Discord
+from sandbox.discord.world import opening_bell
+from sandbox.grants import Client
 from sandbox.market import DAYS_BACK, Market
 from services.clock import load_calendar_apart
 from services.errors import PulseError
+from services.vault import make_key
 
 HOST = "127.0.0.1"
 READY_WITHIN_S = 60.0
@@ -50,11 +54,18 @@ async def _run(listener: socket.socket, port: int, home: Path, log: Path) -> boo
     web_port = _web_port()
     token = f"demo.{secrets.token_urlsafe(24)}"
     async with AsyncExitStack() as stack:
-        product = await _start({**_surroundings(port, token), "PULSE_HOME": str(home), "WEB_PORT": str(web_port)}, log)
+        environment = {**_surroundings(port, web_port, token, home), "PULSE_HOME": str(home)}
+        product = await _start(environment, log)
         stack.push_async_callback(_stop, product)
-        discord = Discord(token=token, base_url=f"http://{HOST}:{port}", elsewhere="DISCORD_TOKEN" in os.environ)
+        discord = Discord(
+            token=token,
+            base_url=f"http://{HOST}:{port}",
+            client_secret=environment.get("DISCORD_CLIENT_SECRET"),
+            redirects=(f"{environment['PUBLIC_URL'].rstrip('/')}/auth/discord/callback",),
+            elsewhere="DISCORD_TOKEN" in os.environ,
+        )
         market = Market((await load_calendar_apart(DAYS_BACK)).sessions)
-        await stack.enter_async_context(_sandbox(listener, discord, market))
+        await stack.enter_async_context(_sandbox(listener, discord, market, _brokers(environment, home)))
         # First to go, so that it can take its leave of the others.
         stack.push_async_callback(_stop, product)
         ended = asyncio.create_task(product.wait())
@@ -66,9 +77,10 @@ async def _run(listener: socket.socket, port: int, home: Path, log: Path) -> boo
     return stop.is_set()
 
 
-def _surroundings(port: int, token: str) -> dict[str, str]:
+def _surroundings(port: int, web_port: int, token: str, home: Path) -> dict[str, str]:
     """Return the environment that points the product at the sandbox, except for what the caller has set."""
     here = f"http://{HOST}:{port}"
+    given = {name: value for name, value in os.environ.items() if value}
     defaults = {
         "ALPACA_DATA_KEY": token,
         "ALPACA_DATA_SECRET": token,
@@ -79,11 +91,56 @@ def _surroundings(port: int, token: str) -> dict[str, str]:
         "TRADIER_API_URL": f"{here}/tradier/v1",
         "CBOE_URL": f"{here}/cboe",
         "FEEDS": "alpaca",
+        "PUBLIC_URL": f"http://{HOST}:{web_port}",
     }
-    if not os.environ.get("DISCORD_TOKEN"):
-        defaults |= {"DISCORD_TOKEN": token, "DISCORD_API_URL": f"{here}/api/v10"}
-    given = {name: value for name, value in os.environ.items() if value}
-    return {**defaults, **given}
+    if "DISCORD_TOKEN" not in given:
+        defaults |= {
+            "DISCORD_TOKEN": token,
+            "DISCORD_API_URL": f"{here}/api/v10",
+            "DISCORD_APPLICATION_ID": opening_bell().application_id,
+            "DISCORD_CLIENT_SECRET": token,
+        }
+    # Whoever links an account signs in with Discord first, which takes the application's own secret.
+    if "DISCORD_CLIENT_SECRET" in defaults | given:
+        defaults |= _links(here, token) | ({} if "SECRET_KEYS" in given else {"SECRET_KEYS": _secret_keys(home)})
+    return {**defaults, **given, "WEB_PORT": str(web_port)}
+
+
+def _links(here: str, token: str) -> dict[str, str]:
+    return {
+        "ALPACA_CLIENT_ID": "sandbox",
+        "ALPACA_CLIENT_SECRET": token,
+        "ALPACA_AUTHORIZE_URL": f"{here}/alpaca/oauth/authorize",
+        "ALPACA_TOKEN_URL": f"{here}/alpaca/live/oauth/token",
+        "ALPACA_API_URL": f"{here}/alpaca/live",
+        "TRADIER_CLIENT_ID": "sandbox",
+        "TRADIER_CLIENT_SECRET": token,
+    }
+
+
+def _secret_keys(home: Path) -> str:
+    """Return the keys that this folder's tokens are encrypted with, made at first."""
+    kept = home / "secret-keys"
+    if not kept.exists():
+        fresh = kept.with_suffix(".new")
+        fresh.touch(0o600)
+        fresh.write_text(make_key())
+        fresh.replace(kept)
+    return kept.read_text()
+
+
+def _brokers(environment: dict[str, str], home: Path) -> Brokers:
+    def client(broker: str) -> Client:
+        back = f"{environment['PUBLIC_URL'].rstrip('/')}/broker-oauth/callback/{broker}"
+        name = broker.upper()
+        return Client(environment.get(f"{name}_CLIENT_ID"), environment.get(f"{name}_CLIENT_SECRET"), (back,))
+
+    return Brokers(
+        keys={environment["ALPACA_DATA_KEY"], environment["TRADIER_DATA_TOKEN"]},
+        alpaca=client("alpaca"),
+        tradier=client("tradier"),
+        kept=home / "demo-links.json",
+    )
 
 
 def _listen(port: int) -> socket.socket:
@@ -134,8 +191,8 @@ async def _stop(product: Process) -> None:
 
 
 @asynccontextmanager
-async def _sandbox(listener: socket.socket, discord: Discord, market: Market) -> AsyncIterator[None]:
-    runner = web.AppRunner(build(discord, market), access_log=None, shutdown_timeout=1.0)
+async def _sandbox(listener: socket.socket, discord: Discord, market: Market, brokers: Brokers) -> AsyncIterator[None]:
+    runner = web.AppRunner(build(discord, market, brokers), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -10,6 +10,27 @@ Query = Mapping[str, str]
 Json = dict[str, Any]
 Answer = Callable[[Query, float], Any]
 """What a route says to a query at a moment (seconds since 1970)."""
+
+
+class Credential(NamedTuple):
+    """What a caller shows: the token it bears, or the name of its key; "" where nothing need be shown."""
+
+    name: str
+    bearer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, for routes that answer by who asks."""
+
+    query: Query
+    headers: Mapping[str, str]
+    form: Mapping[str, str]
+    credential: Credential
+
+
+Reply = Callable[[Asked, float], Any]
+"""What such a route says."""
 
 
 class Refused(Exception):
@@ -27,19 +48,21 @@ class Face:
     name: str
     a_minute: int
     """Requests that one caller may make."""
-    knows: Callable[[Mapping[str, str]], bool]
-    """Tells from the headers of a request whether it is a customer's."""
+    shown: Callable[[Mapping[str, str]], Credential | None]
+    """What a caller shows in the headers of a request."""
     unknown: Refused
     """What it says to others."""
     complaint: Callable[[Refused], tuple[bytes, str]]
     """Body and content type of a refusal."""
     counted: Callable[[int, int, float], dict[str, str]]
     """Headers that tell the limit, what is left, and when it is counted anew (seconds since 1970)."""
+    door: str = ""
+    """Which of its APIs this is, by what a person's token must be good for: a scope, or a kind of account."""
 
 
-def _alpaca_knows(headers: Mapping[str, str]) -> bool:
+def _alpaca_shown(headers: Mapping[str, str]) -> Credential | None:
     key, secret = headers.get("APCA-API-KEY-ID"), headers.get("APCA-API-SECRET-KEY")
-    return bool(key and secret) or _bears_token(headers)
+    return Credential(key) if key and secret else _token_shown(headers)
 
 
 def _alpaca_complaint(refused: Refused) -> tuple[bytes, str]:
@@ -54,8 +77,13 @@ def _alpaca_counted(limit: int, left: int, resets_at: float) -> dict[str, str]:
     }
 
 
-def _bears_token(headers: Mapping[str, str]) -> bool:
-    return headers.get("Authorization", "").startswith("Bearer ")
+def _token_shown(headers: Mapping[str, str]) -> Credential | None:
+    kind, _, token = headers.get("Authorization", "").partition(" ")
+    return Credential(token, bearer=True) if kind == "Bearer" and token else None
+
+
+def _nothing_shown(_headers: Mapping[str, str]) -> Credential:
+    return Credential("")
 
 
 def _tradier_complaint(refused: Refused) -> tuple[bytes, str]:
@@ -79,10 +107,24 @@ def _cboe_complaint(_refused: Refused) -> tuple[bytes, str]:
 
 
 ALPACA = Face(
-    "alpaca", 10_000, _alpaca_knows, Refused(401, 40110000, "unauthorized."), _alpaca_complaint, _alpaca_counted
+    "alpaca",
+    10_000,
+    _alpaca_shown,
+    Refused(401, 40110000, "unauthorized."),
+    _alpaca_complaint,
+    _alpaca_counted,
+    door="data",
 )
 TRADIER = Face(
-    "tradier", 120, _bears_token, Refused(401, 401, "Invalid Access Token"), _tradier_complaint, _tradier_counted
+    "tradier",
+    120,
+    _token_shown,
+    Refused(401, 401, "Invalid Access Token"),
+    _tradier_complaint,
+    _tradier_counted,
+    door="market",
 )
-CBOE = Face("cboe", 10_000, lambda _: True, Refused(403, 403, ""), _cboe_complaint, lambda *_: {})
+CBOE = Face("cboe", 10_000, _nothing_shown, Refused(403, 403, ""), _cboe_complaint, lambda *_: {})
 """Knows everybody, and counts in silence."""
+TOKENS = Face("tokens", 10_000, _nothing_shown, Refused(401, 401, ""), _alpaca_complaint, lambda *_: {})
+"""Where a client shows its id and secret instead, and is refused in the words of OAuth."""

@@ -8,6 +8,8 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from sandbox.alpaca import MarketData
+from sandbox.brokers import Brokers
+from sandbox.face import ALPACA, Credential, Refused
 from sandbox.listings import LISTED
 from sandbox.market import Market
 from sandbox.tape import Tape
@@ -30,30 +32,30 @@ class StreamError(Exception):
 
 
 class MarketStream:
-    """One connection at a time, as Alpaca's plans allow."""
+    """One connection at a time for each caller, as Alpaca's plans allow."""
 
-    def __init__(self, market: Market, data: MarketData, faulty: Faulty) -> None:
-        self._market, self._data, self._faulty = market, data, faulty
-        self._taken = False
+    def __init__(self, market: Market, data: MarketData, faulty: Faulty, brokers: Brokers) -> None:
+        self._market, self._data, self._faulty, self._brokers = market, data, faulty, brokers
+        self._taken: set[Credential] = set()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Handle GET /alpaca/data/v2/{feed}."""
         socket = web.WebSocketResponse(heartbeat=30)
         await socket.prepare(request)
         await _send(socket, {"T": "success", "msg": "connected"})
-        ours = False
+        caller = None
         try:
-            await self._authenticate(request, socket)
-            ours = self._taken = True
+            caller = await self._authenticate(request, socket)
+            self._taken.add(caller)
             await self._stream(request, socket)
         except StreamError as error:
             await _send(socket, {"T": "error", "code": error.code, "msg": str(error)})
             await socket.close(code=WSCloseCode.POLICY_VIOLATION)
         finally:
-            self._taken = self._taken and not ours
+            self._taken -= {caller}
         return socket
 
-    async def _authenticate(self, request: web.Request, socket: web.WebSocketResponse) -> None:
+    async def _authenticate(self, request: web.Request, socket: web.WebSocketResponse) -> Credential:
         key, secret = request.headers.get("APCA-API-KEY-ID"), request.headers.get("APCA-API-SECRET-KEY")
         if not (key and secret):
             try:
@@ -66,9 +68,16 @@ class MarketStream:
             key, secret = said.get("key"), said.get("secret")
         if not (key and secret) or self._faulty("auth_refused"):
             raise StreamError(402, "auth failed")
-        if self._taken or self._faulty("connection_limit"):
+        caller = Credential(secret, bearer=True) if key == "oauth" else Credential(key)
+        try:
+            self._brokers.admit(ALPACA, caller, request.match_info)
+        except Refused as refused:
+            unsold = refused.status == 403
+            raise StreamError(*((409, "insufficient subscription") if unsold else (402, "auth failed"))) from None
+        if caller in self._taken or self._faulty("connection_limit"):
             raise StreamError(406, "connection limit exceeded")
         await _send(socket, {"T": "success", "msg": "authenticated"})
+        return caller
 
     async def _stream(self, request: web.Request, socket: web.WebSocketResponse) -> None:
         asked: dict[str, set[str]] = {channel: set() for channel in CHANNELS}

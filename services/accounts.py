@@ -4,9 +4,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from db import accounts
-from db.models import Account, Limits
-from db.pool import Connection, Database, DatabaseUnavailable
-from services.errors import DatabaseAway, UserError
+from db.order_models import Account, Limits
+from db.pool import Connection, Database
+from services.errors import UserError, outages_told
 
 MOST_COLLAR_BP = 200
 MOST_DRIFT_BP = 500
@@ -31,10 +31,8 @@ class Accounts:
             assert account is not None, "an account that cannot be opened twice is open"
             return account
 
-        try:
+        with outages_told():
             return await self._database.retry(read_or_open, within_s=1.0)
-        except DatabaseUnavailable as error:
-            raise DatabaseAway from error
 
     async def open_paper(self, conn: Connection, user_id: int, now: datetime) -> Account | None:
         """Open a paper account in the caller's transaction; None where one is open."""
@@ -42,11 +40,9 @@ class Accounts:
 
     async def get_limits(self, user_id: int) -> Limits:
         """Return what a person allows themself; raises DatabaseAway."""
-        try:
+        with outages_told():
             async with self._database.as_user(user_id) as conn:
                 return await accounts.get_limits(conn, user_id)
-        except DatabaseUnavailable as error:
-            raise DatabaseAway from error
 
     async def set_limits(self, limits: Limits) -> Limits:
         """Remember a person's limits; raises UserError for impossible ones, DatabaseAway."""
@@ -56,10 +52,8 @@ class Accounts:
             async with self._database.as_user(limits.user_id) as conn:
                 await accounts.set_limits(conn, limits)
 
-        try:
+        with outages_told():
             await self._database.retry(write, within_s=1.0)
-        except DatabaseUnavailable as error:
-            raise DatabaseAway from error
         return limits
 
 

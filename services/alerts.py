@@ -14,7 +14,7 @@ from db.alerts import Draft
 from db.models import Alert, AlertState, Condition, Firing, Mark, NoticeState, Pause, Place
 from db.pool import Connection, Database, DatabaseUnavailable
 from services import notices
-from services.errors import BadLevel, DatabaseAway, FeedUnavailable, TooManyAlerts, UnknownAlert
+from services.errors import BadLevel, FeedUnavailable, TooManyAlerts, UnknownAlert, outages_told
 from services.market import Market
 
 MOST_ALERTS = 100
@@ -150,7 +150,7 @@ class Alerts:
 
     async def _begin(self, user_id: int, token: str, after: datetime, *, armed: bool) -> Alert:
         async with self._as(user_id) as conn:
-            return _known(await alerts.set_active(conn, user_id, token, after, None, armed=armed))
+            return _known(await alerts.set_active(conn, user_id, token, after, armed=armed))
 
     async def _price(self, symbol: str) -> tuple[Decimal | None, datetime]:
         try:
@@ -168,11 +168,9 @@ class Alerts:
 
     @asynccontextmanager
     async def _as(self, user_id: int) -> AsyncIterator[Connection]:
-        try:
+        with outages_told():
             async with self._database.as_user(user_id) as conn:
                 yield conn
-        except DatabaseUnavailable as error:
-            raise DatabaseAway from error
 
 
 def _known(alert: Alert | None) -> Alert:

@@ -1,8 +1,7 @@
 """Boards: the channels where a guild sees the levels of the open and the summary of the close."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,10 +10,10 @@ import structlog
 
 from db import boards
 from db.models import GammaPoint, Notice, Place, Urgency, WatchBoard
-from db.pool import Connection, Database, DatabaseUnavailable
+from db.pool import Database
 from services import notices
 from services.clock import NEW_YORK
-from services.errors import DatabaseAway, PulseError, TooManySymbols, UnknownSymbol
+from services.errors import PulseError, TooManySymbols, UnknownSymbol, outages_told
 from services.feeds.base import Quote
 from services.gamma import Gamma
 from services.jobs import Again
@@ -41,20 +40,23 @@ class Boards:
         """Show canonical symbols in a channel, in place of what it showed; raises UnknownSymbol or TooManySymbols."""
         known_symbols(self._market, symbols)
         board = WatchBoard(guild_id, channel_id, tuple(symbols), by)
-        async with self._transaction() as conn:
-            await boards.set_board(conn, board)
-            await notices.reopen(conn, channel_id)
+        with outages_told():
+            async with self._database.transaction() as conn:
+                await boards.set_board(conn, board)
+                await notices.reopen(conn, channel_id)
         return board
 
     async def remove(self, guild_id: int, channel_id: int) -> WatchBoard | None:
         """Take a channel's board down; returns it, or None where there was none."""
-        async with self._transaction() as conn:
-            return await boards.take_board(conn, guild_id, channel_id)
+        with outages_told():
+            async with self._database.transaction() as conn:
+                return await boards.take_board(conn, guild_id, channel_id)
 
     async def list(self, guild_id: int) -> Sequence[WatchBoard]:
         """Return the boards of a guild."""
-        async with self._transaction() as conn:
-            return await boards.list_boards(conn, guild_id)
+        with outages_told():
+            async with self._database.transaction() as conn:
+                return await boards.list_boards(conn, guild_id)
 
     async def opening(self, payload: Mapping[str, Any]) -> None:
         """Tell every board's channel with which levels the day begins; the job `board.open`."""
@@ -92,19 +94,11 @@ class Boards:
 
     async def _gamma(self, symbol: str) -> dict[str, str | None] | None:
         try:
-            gamma = await self._levels.of(symbol)
+            gamma = await self._levels.of(self._market, symbol)
         except PulseError as error:
             log.info("board without gamma", symbol=symbol, reason=str(error))
             return None
         return levels_row(gamma)
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Connection]:
-        try:
-            async with self._database.transaction() as conn:
-                yield conn
-        except DatabaseUnavailable as error:
-            raise DatabaseAway from error
 
 
 def known_symbols(market: Market, symbols: Sequence[str]) -> None:

@@ -14,11 +14,11 @@ from services.errors import BadData
 from services.expirations import Expiration, part
 from services.feeds.base import Chain
 from services.greeks import Greeks, greeks
+from services.lens import RATE
 from services.smile import Floats, Mask, Smile, seconds_left, smile, two_sided
 
 STRIKES = 10
 STRIKES_OF_BOTH = 6
-_RATE = 0.045
 
 
 class Side(StrEnum):
@@ -108,7 +108,7 @@ def page(chain: Chain, expiration: Expiration, side: Side, lowest: float | None)
     if not len(strikes):
         raise BadData(f"{chain.source} lists no {chain.symbol} {side} for this expiration. Choose another.")
     first, last, lower, higher = _window(strikes, chain.spot, STRIKES_OF_BOTH if side is Side.BOTH else STRIKES, lowest)
-    curve = smile(listed, listed.strike > 0, seconds_left(listed, chain.as_of), _RATE)
+    curve = smile(listed, listed.strike > 0, seconds_left(listed, chain.as_of), RATE)
     shown = np.flatnonzero(wanted & (listed.strike >= first) & (listed.strike <= last))
     shown = shown[np.lexsort((~listed.is_call[shown], -listed.strike[shown]))]
     columns, computed, solved = _columns(listed, shown, curve)

@@ -11,7 +11,7 @@ from db.models import GammaPoint, GammaSync
 from db.pool import Database, DatabaseUnavailable
 from services import chain_files, jobs
 from services.chart_pool import ChartPool
-from services.clock import NEW_YORK
+from services.clock import NEW_YORK, new_york_day
 from services.errors import FeedUnavailable, NoChain, PulseError, UnknownSymbol
 from services.feeds.base import Chain
 from services.gamma_history import collected, kept_since
@@ -50,6 +50,8 @@ class DataSync:
     ) -> None:
         self._database, self._market, self._pool, self._storage = database, market, pool, storage
         self._symbols, self._every = symbols, every
+        self._optionless: dict[str, date] = {}
+        """The day on which the sources said of a symbol that it has no options: new ones are listed overnight."""
 
     async def begin(self, payload: Mapping[str, Any]) -> None:
         """Hand out a slot within the session, symbol by symbol; the job `history`."""
@@ -79,6 +81,8 @@ class DataSync:
             await self._store(symbol, slot, before, closing=closing)
         except (UnknownSymbol, NoChain) as error:
             log.info("no gamma history", symbol=symbol, reason=str(error))
+            if before is None:  # else it has options, and this is a fault of its source
+                self._optionless[symbol] = new_york_day(slot)
         except PulseError as error:
             log.warning("slot of the gamma history waits", symbol=symbol, slot=payload["slot"], reason=str(error))
             away = error if isinstance(error, FeedUnavailable) else None
@@ -122,8 +126,10 @@ class DataSync:
         return min(now, closes_at) - max(newest, opens_at) > max(3 * self._every, SILENT)
 
     async def _hand_out(self, slot: datetime, *, closing: bool) -> None:
+        today = new_york_day(slot)
         async with self._database.transaction() as conn:
-            for place, symbol in enumerate(await collected(conn, self._symbols)):
+            symbols = [each for each in await collected(conn, self._symbols) if self._optionless.get(each) != today]
+            for place, symbol in enumerate(symbols):
                 about = {"symbol": symbol, "slot": slot.isoformat(), "closing": closing}
                 key = f"history:{symbol}:{slot.isoformat()}"
                 await jobs.enqueue(conn, "history.point", about, key, after_s=place * PACE_S)

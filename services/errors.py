@@ -22,14 +22,27 @@
     │   ├── TooManyWatches
     │   ├── LimitReached          all uses of the day; says when they come back
     │   ├── BadLevel              a price at which no alert makes sense
+    │   ├── BrokerNotOffered      the operator has not set it up for links
+    │   ├── NotLinked             the person has no such link to a broker
+    │   ├── LinkExpired           the way through the browser has ended, or is not this browser's
+    │   ├── WrongPerson           somebody else's link was opened
+    │   ├── LinkDenied            the broker sent the person back without a permission
+    │   ├── AccountTaken          another member has linked the same account
+    │   ├── SignInExpired         the browser has begun no such sign-in, or it is used up
+    │   ├── SignInDenied          Cancel was pressed on Discord's page
+    │   ├── SignedOut             nobody is signed in with this browser any more
     │   └── OtherVersion          a button that this version of the bot does not know
     ├── BrokerError
     │   ├── BrokerRejected        the broker said no, in its words; final as the answer to a first send only
     │   ├── BrokerUnavailable     nothing was sent, or a read failed; safe to repeat
+    │   ├── TokenUnreadable       a key is missing from SECRET_KEYS
     │   └── OutcomeUnknown        an order may have arrived: never send it blindly again, settle it
     │       └── DuplicateOrder    the broker has our id already: it exists, ask for it
     ├── BadData                   the source answered, but drawing it would be a guess
     ├── FeedUnavailable           a source is down, slow or refusing; safe to repeat
+    │   ├── FeedSignedOut         it does not know the key or token that it was asked with
+    │   └── FeedForbids           it knows whom it answers, and what was asked for is not theirs
+    ├── DiscordAway               Discord's sign-in cannot be reached; safe to repeat
     ├── StorageUnavailable        the stored files cannot be reached at the moment; safe to repeat
     └── DatabaseAway              PostgreSQL cannot be reached at the moment
 
@@ -201,6 +214,82 @@ class BadLevel(UserError):
     """An alert at this price makes no sense; the text says which would."""
 
 
+class BrokerNotOffered(UserError):
+    """Members cannot link this broker here."""
+
+    def __init__(self, offered: Sequence[str]) -> None:
+        names = " and ".join(f"**{name.title()}**" for name in offered)
+        super().__init__(
+            f"Here you can link {names}. Pick one from the list."
+            if offered
+            else "No broker can be linked here yet: the operator has to set one up."
+        )
+
+
+class NotLinked(UserError):
+    """The person has no such link, or it was not activated in time."""
+
+    def __init__(self) -> None:
+        super().__init__("You have no such link any more. `/accounts` lists yours; `/link` makes a new one.")
+
+
+class LinkExpired(UserError):
+    """The way from `/link` through the browser has ended, was used, or was begun in another browser."""
+
+    def __init__(self) -> None:
+        super().__init__("This link was used already, is too old, or belongs to another browser. Type `/link` again.")
+
+
+class WrongPerson(UserError):
+    """The browser is signed in as somebody else than the one who typed `/link`."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This link was made for somebody else, so it was ended and nothing was linked. Never open a link that "
+            "somebody sends you: type `/link` yourself and use your own."
+        )
+
+
+class LinkDenied(UserError):
+    """The broker sent the person back without a permission."""
+
+    def __init__(self, broker: str, reason: str) -> None:
+        shown = "".join(c for c in reason if c.isascii() and (c.isalnum() or c in " _.-"))[:60]
+        why = "you did not allow it" if reason == "access_denied" else f"it says “{shown or 'no'}”"
+        super().__init__(f"{broker.title()} was not linked: {why}. Type `/link` in Discord to try again.")
+
+
+class AccountTaken(UserError):
+    """Another member has linked the same account."""
+
+    def __init__(self, broker: str) -> None:
+        super().__init__(
+            f"This {broker.title()} account is linked by another member already, so nothing was linked. They were "
+            "told; they have to `/unlink` it first."
+        )
+
+
+class SignInExpired(UserError):
+    """The browser has begun no such sign-in, or it was used already, or ten minutes have passed."""
+
+    def __init__(self) -> None:
+        super().__init__("This sign-in has ended. Open the link in Discord again; if it is too old, type `/link`.")
+
+
+class SignInDenied(UserError):
+    """The person did not let Discord say who they are."""
+
+    def __init__(self) -> None:
+        super().__init__("You were not signed in, so nothing was linked. Type `/link` in Discord to begin again.")
+
+
+class SignedOut(UserError):
+    """Nobody is signed in with the browser that asks, or not any more."""
+
+    def __init__(self) -> None:
+        super().__init__("You are not signed in here. Type `/link` in Discord to begin again.")
+
+
 class OtherVersion(UserError):
     """What was pressed belongs to an earlier or a later version of the bot."""
 
@@ -218,6 +307,16 @@ class BrokerRejected(BrokerError):
 
 class BrokerUnavailable(BrokerError):
     """The broker was not reached, so nothing was sent, or a read failed; safe to repeat."""
+
+
+class TokenUnreadable(BrokerError):
+    """What is kept encrypted does not open with any of our keys."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Your link cannot be read: its key is missing from SECRET_KEYS. The operator has to put it back; "
+            "`/link` makes the link anew."
+        )
 
 
 class OutcomeUnknown(BrokerError):
@@ -242,6 +341,21 @@ class FeedUnavailable(PulseError):
         super().__init__(
             f"Market data from {feed} is not available right now ({reason}). {cure}; `/status` shows every source."
         )
+
+
+class FeedSignedOut(FeedUnavailable):
+    """The source does not know the key or token that it was asked with, or no longer."""
+
+
+class FeedForbids(FeedUnavailable):
+    """What was asked for is not part of the account's subscription or agreements."""
+
+
+class DiscordAway(PulseError):
+    """Discord's sign-in cannot be reached at the moment, or its answer cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__("Discord cannot be reached right now. Open the link in Discord again in a minute.")
 
 
 class StorageUnavailable(PulseError):

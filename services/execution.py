@@ -14,7 +14,8 @@ from typing import Any
 import structlog
 
 from db import accounts, audit, orders
-from db.models import Account, Notice, Order, OrderState, Side, Spec, Tif, TradingState, Urgency
+from db.models import Notice, Urgency
+from db.order_models import Account, Order, OrderState, Side, Spec, Tif, TradingState
 from db.orders import SETTLE, Intent, Trail, settle_key
 from db.pool import Connection, Database, DatabaseUnavailable
 from services import jobs, notices

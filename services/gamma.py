@@ -13,7 +13,7 @@ from services.errors import BadData, NothingExpires
 from services.expiration import Expiry, choose, day_number, day_of
 from services.feeds.base import Chain
 from services.gamma_exposure import ByExpiry, Exposure, IvSources, expose
-from services.lens import PLAIN, Lens, Mode
+from services.lens import PLAIN, RATE, Lens, Mode
 from services.smile import YEAR, Floats, Mask, held, seconds_left, stated, two_sided
 
 __all__ = ["Expiry", "Gamma", "Lens", "Mode", "analyze"]
@@ -88,7 +88,7 @@ class _Counted(NamedTuple):
     listed: Sequence[date]
 
 
-def analyze(chain: Chain, lens: Lens = PLAIN, *, rate: float = 0.045) -> Gamma:
+def analyze(chain: Chain, lens: Lens = PLAIN, *, rate: float = RATE) -> Gamma:
     """Analyse a chain; exposures in dollars per 1 % move, prices in the chain's own unit, `rate` continuous per year.
 
     GEX = ± Γ·OI·100·S²·0.01, calls +, puts −; flip = zero crossing of the profile nearest spot, from − to + where there

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from services.clock import NEW_YORK
 from services.errors import PulseError, UnknownSymbol, UserError
 from services.expiration import Expiry
+from services.lens import RATE
+from services.source_words import lateness
 
 # numpy and matplotlib are imported where they are needed: `pulse` builds this parser whatever it is asked for.
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--volume", action="store_true", help="count the contracts traded today, not those open")
     parser.add_argument("--per-point", action="store_true", help="exposures per point instead of per 1 %% move")
-    parser.add_argument("--rate", type=float, default=0.045, help="yearly interest rate, continuous (default 0.045)")
+    parser.add_argument("--rate", type=float, default=RATE, help=f"yearly interest rate, continuous (default {RATE})")
     parser.add_argument(
         "--asof", type=_moment, help="measure time from this moment (ISO 8601, New York unless it says)"
     )
@@ -106,7 +108,7 @@ def _as_json(gamma: "Gamma") -> str:
 
 
 def _in_words(gamma: "Gamma") -> str:
-    from services.gamma_words import iv_sources, lateness, per  # noqa: PLC0415 - numpy
+    from services.gamma_words import iv_sources, per  # noqa: PLC0415 - numpy
 
     local = gamma.as_of.astimezone(NEW_YORK)
     nearest, last = gamma.expiries[0], gamma.expiries[-1]
@@ -114,7 +116,7 @@ def _in_words(gamma: "Gamma") -> str:
     counts = "volume" if gamma.lens.by_volume else "open interest"
     mood = "positive" if gamma.total >= 0 else "negative"
     lines = (
-        ("as of", f"{local:%d %b %Y %H:%M} New York, {gamma.source}, {lateness(gamma)}"),
+        ("as of", f"{local:%d %b %Y %H:%M} New York, {gamma.source}, {lateness(gamma.delay)}"),
         (counts, "of the day" if gamma.lens.by_volume else _dated(gamma.open_interest_date)),
         ("spot", _price(gamma.spot)),
         ("net gamma", f"{_dollars(gamma.total)} {per(gamma).replace('1%', '1 %')} ({mood})"),

@@ -17,6 +17,7 @@ from services.clock import NEW_YORK, new_york_day
 from services.errors import DatabaseAway, UserError
 from services.gamma_series import Series, days_of, newest_session, next_slot
 from services.market import Market
+from services.plans import LIVE_CHAIN, Terms
 from services.storage import Storage
 
 MOST_DAYS = 252
@@ -66,12 +67,14 @@ class GammaHistory:
         self._database, self._market, self._pool, self._storage = database, market, pool, storage
         self._symbols, self._every, self._files = symbols, every, files
 
-    async def series(self, symbol: str, days: int) -> Series:
+    async def series(self, symbol: str, days: int, terms: Terms) -> Series:
         """Return the last `days` trading days that could have a close, and the newest session's points.
 
-        Raises UnknownSymbol where nothing is stored and no source knows the symbol.
+        Without what is younger than the plan's chains may be. Raises UnknownSymbol where nothing is stored and no
+        source knows the symbol.
         """
-        now, calendar = self._market.now(), self._market.calendar
+        late, calendar = _late(terms), self._market.calendar
+        now = self._market.now() - late
         opens_at, closes_at = newest_session(calendar, now)
         async with self._transaction() as conn:
             closes = await history.list_closes(conn, symbol, opens_at, days)
@@ -87,23 +90,23 @@ class GammaHistory:
             opens_at=opens_at,
             closes_at=closes_at,
             since=since if since and since <= now else None,
-            next_at=next_slot(calendar, now, self._every),
+            next_at=next_slot(calendar, now, self._every) + late,
             every=self._every,
             collected=symbol in symbols,
         )
 
-    async def picture(self, symbol: str, days: int, theme: Theme) -> HistoryPicture:
+    async def picture(self, symbol: str, days: int, theme: Theme, terms: Terms) -> HistoryPicture:
         """Return the series as a picture."""
-        series = await self.series(symbol, days)
+        series = await self.series(symbol, days, terms)
         png = await self._pool.run(draw_history, series, theme) if series.points else None
         return HistoryPicture(series, png)
 
-    async def frame(self, symbol: str, slot: datetime | None, theme: Theme) -> Frame:
+    async def frame(self, symbol: str, slot: datetime | None, theme: Theme, terms: Terms) -> Frame:
         """Return the gamma picture of a stored chain: of a slot or the last before it, else of the newest day's first.
 
         Raises UserError where nothing is kept, BadData where the file is damaged, and StorageUnavailable.
         """
-        points = await self._frames(symbol)
+        points = await self._frames(symbol, self._market.now() - _late(terms))
         if not points:
             raise _not_kept(self._files)
         slots = [point.slot for point in points]
@@ -127,8 +130,7 @@ class GammaHistory:
             of=len(same),
         )
 
-    async def _frames(self, symbol: str) -> list[GammaPoint]:
-        now = self._market.now()
+    async def _frames(self, symbol: str, now: datetime) -> list[GammaPoint]:
         async with self._transaction() as conn:
             return await history.list_points(conn, symbol, kept_since(now, self._files), now)
 
@@ -150,6 +152,11 @@ def kept_since(now: datetime, kept: timedelta) -> datetime:
     """Return the midnight in New York from which something is kept for `kept`, today included."""
     first = new_york_day(now) - kept + timedelta(days=1)
     return datetime.combine(first, datetime.min.time(), NEW_YORK)
+
+
+def _late(terms: Terms) -> timedelta:
+    """Return how much later than it is stored a plan shows a point."""
+    return terms.chain_age if terms.chain_age > LIVE_CHAIN else timedelta(0)
 
 
 def _not_kept(files: timedelta) -> UserError:

@@ -37,6 +37,7 @@ class Series:
     since: datetime | None
     """When the symbol was first stored; None where it never was."""
     next_at: datetime
+    """When the next point is shown."""
     every: timedelta
     collected: bool
     """Further points will come."""

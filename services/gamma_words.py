@@ -8,6 +8,7 @@ from services.clock import NEW_YORK
 from services.expiration import Expiry, is_stand_in
 from services.gamma import Gamma
 from services.lens import Mode
+from services.source_words import lateness
 
 _STAND_INS = {Expiry.ZERO_DTE: "next expiry", Expiry.WEEK: "nearest expiry"}
 _FILTERS = {Expiry.ZERO_DTE: "0DTE", Expiry.WEEK: "this week", Expiry.OPEX: "OPEX", Expiry.NEAR: "94 days"}
@@ -64,7 +65,7 @@ def provenance(gamma: Gamma) -> list[str]:
         dated = "volume of the day, not open interest"
     mode = [_MODES[g.lens.mode]] if g.lens.mode in _MODES else []
     known = f"{g.coverage:.1%} of it with IV"
-    return [*mode, "Dealers long calls, short puts", dated, known, *iv_sources(g), f"{g.source}, {lateness(g)}"]
+    return [*mode, "Dealers long calls, short puts", dated, known, *iv_sources(g), f"{g.source}, {lateness(g.delay)}"]
 
 
 def per(gamma: Gamma) -> str:
@@ -75,13 +76,6 @@ def per(gamma: Gamma) -> str:
 def iv_sources(gamma: Gamma) -> list[str]:
     """Tell where the implied volatilities come from, each with its share of the open interest."""
     return [f"{share:.1%} {kind}" for share, kind in gamma.iv_sources]
-
-
-def lateness(gamma: Gamma) -> str:
-    """Tell how late the source is by its own contract, or that it is a recording."""
-    if gamma.delay is None:
-        return "recording"
-    return f"delayed {gamma.delay.total_seconds() / 60:.0f} min" if gamma.delay else "real time"
 
 
 def stand_in(gamma: Gamma) -> str | None:

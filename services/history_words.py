@@ -6,6 +6,7 @@ from db.models import GammaPoint
 from services.clock import NEW_YORK, new_york_day
 from services.gamma_series import Series
 from services.gamma_words import money, strike
+from services.source_words import lateness
 
 LEVELS = {"call_wall": "Call wall", "flip": "Gamma flip", "put_wall": "Put wall"}
 
@@ -38,8 +39,7 @@ def provenance(series: Series) -> list[str]:
     closes = [f"closes of {kept} of {counted(len(series.days), 'trading day')}"] if series.days else []
     session = f"{counted(len(series.today), 'point')} on {day(new_york_day(series.opens_at))}"
     gaps = ["where lines break, nothing was stored"] if series.missing or series.gaps else []
-    late = f"delayed {last.delay.total_seconds() / 60:.0f} min" if last.delay else "real time"
-    return [*closes, session, *gaps, "dealers long calls, short puts", f"{last.source}, {late}"]
+    return [*closes, session, *gaps, "dealers long calls, short puts", f"{last.source}, {lateness(last.delay)}"]
 
 
 def moment(point: GammaPoint) -> str:

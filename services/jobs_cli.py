@@ -7,8 +7,8 @@ from datetime import UTC
 
 from db import jobs
 from db.models import HeldJob
-from db.pool import Database, DatabaseUnavailable
-from services.errors import DatabaseAway
+from db.pool import Database
+from services.errors import outages_told
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,14 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(arguments: argparse.Namespace, database: Database) -> str:
     """Return what `pulse jobs` prints. Raises DatabaseAway."""
-    try:
+    with outages_told():
         async with database.transaction() as conn:
             if arguments.action == "replay":
                 ids = None if None in arguments.ids else arguments.ids
                 return _replayed(await jobs.replay_held(conn, ids), ids)
             held = await jobs.list_held(conn)
-    except DatabaseUnavailable as error:
-        raise DatabaseAway from error
     return _as_json(held) if arguments.json else _as_text(held)
 
 

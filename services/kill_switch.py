@@ -6,7 +6,7 @@ from datetime import datetime
 
 from db import accounts as account_rows
 from db import audit, orders
-from db.models import TradingState
+from db.order_models import TradingState
 from db.pool import Connection, Database
 from services.errors import outages_told
 from services.execution import enqueue_settle

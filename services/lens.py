@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from services.expiration import Expiry
 
+RATE = 0.045
+"""Yearly interest, continuous, by which money is carried to a settlement unless another rate is given."""
+
 
 class Mode(StrEnum):
     """By whose definitions; the last two reproduce published programs."""

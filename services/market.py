@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeVar
+from functools import partial
+from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -30,14 +31,14 @@ CANARY = "SPY"
 QUOTES_KEPT = timedelta(seconds=1)
 CHAIN_KEPT = timedelta(seconds=5)
 BARS_KEPT = timedelta(seconds=5)
-MOST_QUOTES, MOST_CHAINS, MOST_BARS = 5000, 32, 16
-"""Answers that are kept in memory; the chain of SPX takes 2 MB."""
 QUOTE_STALE = timedelta(minutes=2)
 CLOSING_PRINT = timedelta(minutes=1)
 """The closing auction prints up to so much after the close, and is its price."""
 CHAIN_STALE = timedelta(minutes=30)
 NEAR_CLOSE = timedelta(minutes=5)
 """Option quotes end up to so long before the close; older ones are not of it."""
+
+_NOW = timedelta(0)
 
 T = TypeVar("T")
 
@@ -97,18 +98,37 @@ class _Candles(NamedTuple):
     end: datetime
 
 
+class Room(NamedTuple):
+    """How many answers are kept in memory; the chain of SPX takes 2 MB, a full year of candles 4 MB."""
+
+    quotes: int = 5000
+    chains: int = 32
+    bars: int = 16
+
+
+ROOM = Room()
+
+
+class Chains(Protocol):
+    """Whoever can be asked for an option chain: the market, or one person's reading of it."""
+
+    async def chain(self, symbol: str, /) -> Chain:
+        """Return the chain of a canonical symbol; raises as `Market.chain`."""
+
+
 class Market:
     """The sources in the order they are asked, behind short-lived answers that concurrent requests share."""
 
-    def __init__(self, feeds: Sequence[Feed], calendar: Calendar, tape: Tape | None = None) -> None:
+    def __init__(self, feeds: Sequence[Feed], calendar: Calendar, tape: Tape | None = None, room: Room = ROOM) -> None:
         self.calendar = calendar
         self.tape = tape or Tape()
         """What the stream of the first source says, while this process follows it."""
         self.directory = Directory(())
         self._feeds = feeds
-        self._quotes = SharedAnswers(self._fetch_quotes, MOST_QUOTES)
-        self._chains = SharedAnswers(singly(self._fetch_chain), MOST_CHAINS)
-        self._bars = SharedAnswers(singly(self._fetch_bars), MOST_BARS)
+        self._quotes = SharedAnswers(partial(self._fetch_quotes, orders=False), room.quotes)
+        self._quotes_for_orders = self._quotes.beside(partial(self._fetch_quotes, orders=True))
+        self._chains = SharedAnswers(singly(self._fetch_chain), room.chains)
+        self._bars = SharedAnswers(singly(self._fetch_bars), room.bars)
         self._failures: dict[str, FeedUnavailable] = {}
         self._last: dict[str, tuple[datetime, bool]] = {}
 
@@ -124,9 +144,17 @@ class Market:
     async def quotes(self, symbols: Sequence[str], *, max_age: timedelta = QUOTES_KEPT, anew: bool = False) -> Board:
         """Return quotes of up to ten canonical symbols, none kept for longer than `max_age`.
 
-        `anew` asks the source at this moment. What one source does not know or cannot say, the next is asked for.
-        Raises NoSymbols, TooManySymbols, and UnknownSymbol or FeedUnavailable when nothing at all could be found.
+        `anew` asks the source at this moment, as orders must. What one source does not know or cannot say, the next is
+        asked for. Raises NoSymbols, TooManySymbols, and UnknownSymbol or FeedUnavailable when nothing at all could be
+        found.
         """
+        board = await self.board(symbols, max_age=max_age, anew=anew)
+        if not board.lines:
+            raise next(iter(board.missing.values()))
+        return board
+
+    async def board(self, symbols: Sequence[str], *, max_age: timedelta = QUOTES_KEPT, anew: bool = False) -> Board:
+        """Return what `quotes` does, if need be without any line; raises NoSymbols or TooManySymbols."""
         if not symbols:
             raise NoSymbols
         if len(symbols) > MOST_SYMBOLS:
@@ -134,11 +162,9 @@ class Market:
         if (anew or max_age <= QUOTES_KEPT) and (live := self.tape.quotes(symbols)):
             self.tape.want(symbols)
             return Board(tuple(self._line(self._feeds[0], quote) for quote in live), {}, ())
-        answers = await self._quotes.get(symbols, max_age, anew=anew)
+        answers = await (self._quotes_for_orders.get(symbols, _NOW) if anew else self._quotes.get(symbols, max_age))
         told = [answer for answer in answers.values() if not isinstance(answer, PulseError)]
         missing = {symbol: answer for symbol, answer in answers.items() if isinstance(answer, PulseError)}
-        if not told:
-            raise next(iter(missing.values()))
         away = dict.fromkeys(each.instead_of for each in told if each.instead_of)
         return Board(tuple(self._line(each.feed, each.quote) for each in told), missing, tuple(away))
 
@@ -189,7 +215,7 @@ class Market:
         """Return the state of every source, in order."""
         return [self._health(feed) for feed in self._feeds]
 
-    async def _fetch_quotes(self, symbols: Sequence[str]) -> dict[str, _Told | PulseError]:
+    async def _fetch_quotes(self, symbols: Sequence[str], *, orders: bool) -> dict[str, _Told | PulseError]:
         found: dict[str, _Told | PulseError] = {}
         failure: FeedUnavailable | None = None
         for feed in self.offering(Offer.QUOTES):
@@ -197,7 +223,7 @@ class Market:
             if not left:
                 break
             try:
-                quotes = await self._ask(feed, feed.quotes(left))
+                quotes = await self._ask(feed, feed.quotes_for_orders(left) if orders else feed.quotes(left))
             except FeedUnavailable as error:
                 failure = failure or error
                 continue
@@ -213,12 +239,16 @@ class Market:
 
     async def _fetch_chain(self, symbol: str) -> Chain:
         refusal: PulseError | None = None
+        none: NoChain | None = None
         for feed in self.offering(Offer.CHAINS):
             try:
                 chain = await self._ask(feed, feed.chain(symbol))
             except UnknownSymbol:
                 continue
-            except (NoChain, FeedUnavailable) as error:
+            except NoChain as error:
+                none = none or error
+                continue
+            except FeedUnavailable as error:
                 refusal = refusal or error
                 continue
             stale = self._is_stale(feed, chain)
@@ -226,7 +256,8 @@ class Market:
             if not stale:
                 return self._closing(feed, chain)
             refusal = refusal or _too_old(chain)
-        raise refusal or self._unknown(symbol)
+        # Only when every source has answered it is known that there is no chain.
+        raise refusal or none or self._unknown(symbol)
 
     async def _fetch_bars(self, asked: _Candles) -> Bars:
         failure: FeedUnavailable | None = None
@@ -261,7 +292,7 @@ class Market:
         age = max(now - quote.as_of, timedelta(0))
         session = self.calendar.at(now)
         allowed = (quote.delay or timedelta(0)) + QUOTE_STALE
-        stale = quote.delay is not None and self._is_open(now, now - allowed) and age > allowed
+        stale = quote.delay is not None and age > allowed and self._is_open(now, now - allowed)
         return Line(self._named(quote), age, stale, session, self._part_of(quote))
 
     def _named(self, quote: Quote) -> Quote:

@@ -15,7 +15,7 @@ from db.listener import listening
 from db.models import DueNotice, Notice, NoticeState, Place, TakenNotice, Urgency
 from db.pool import Connection, Database, DatabaseUnavailable, PostgresError
 from services import jobs
-from services.errors import DatabaseAway
+from services.errors import outages_told
 
 LEASE = timedelta(seconds=6)
 RENEW_S = 1.5
@@ -55,11 +55,9 @@ async def reopen(conn: Connection, channel_id: int) -> None:
 
 async def missed(database: Database, user_id: int) -> list[Notice]:
     """Return what could not be brought to a person, each once, to be shown now; raises DatabaseAway."""
-    try:
+    with outages_told():
         async with database.as_user(user_id) as conn:
             return await notices.take_missed(conn, user_id)
-    except DatabaseUnavailable as error:
-        raise DatabaseAway from error
 
 
 @dataclass(frozen=True, slots=True)

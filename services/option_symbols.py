@@ -35,19 +35,8 @@ class OptionSymbol:
     right: Right
     strike: Decimal
 
-    def occ(self) -> str:
-        """Return the 21 characters of the OCC: `AAPL  260218C00265000`."""
-        return f"{self.root:<6}{self._tail()}"
-
-    def compact(self) -> str:
-        """Return the same without padding, as most vendors write it: `AAPL260218C00265000`."""
-        return self.root + self._tail()
-
     def __str__(self) -> str:
         return f"{self.underlying} {self.expiry:%-d %b %Y} {self.strike.normalize():f} {self.right}"
-
-    def _tail(self) -> str:
-        return f"{self.expiry:%y%m%d}{self.right.value[0].upper()}{int(self.strike * 1000):08d}"
 
 
 def option_symbol(text: str) -> OptionSymbol | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 
 from db.models import Theme
 from services import chain_csv
@@ -13,7 +12,7 @@ from services.errors import BadData
 from services.expirations import Expiration, expirations, find, part
 from services.feeds.base import Chain
 from services.levels import Kept
-from services.market import CHAIN_KEPT, Market
+from services.market import Chains
 from services.volatility import Term, Volatility, analyze_volatility
 from services.volatility_words import View, day
 
@@ -50,45 +49,43 @@ class VolatilityPicture:
 
 
 class Options:
-    """Reads chains; what takes long is done outside the event loop, once for each chain."""
+    """Reads the chains that a `source` has; what takes long is done outside the event loop, once for each chain."""
 
-    def __init__(self, market: Market, pool: ChartPool) -> None:
-        self._market, self._pool = market, pool
+    def __init__(self, pool: ChartPool) -> None:
+        self._pool = pool
         self._kept = Kept(MOST_KEPT)
 
-    async def page(
-        self, symbol: str, wanted: str, side: Side, lowest: float | None, *, max_age: timedelta = CHAIN_KEPT
-    ) -> Listed:
+    async def page(self, source: Chains, symbol: str, wanted: str, side: Side, lowest: float | None) -> Listed:
         """Return strikes of the expiration that `wanted` names as in `expirations.find`, the nearest for "".
 
         From `lowest` up, or around the money for None. Raises UnknownSymbol, NoChain, NothingExpires, BadData or
         FeedUnavailable.
         """
-        chain = await self._market.chain(symbol, max_age=max_age)
+        chain = await source.chain(symbol)
         listed = expirations(chain)
         chosen = find(listed, wanted, symbol, chain.as_of) if wanted else listed[0]
         return Listed(page(chain, chosen, side, lowest), listed)
 
-    async def table(self, symbol: str, wanted: str, *, max_age: timedelta = CHAIN_KEPT) -> Table:
+    async def table(self, source: Chains, symbol: str, wanted: str) -> Table:
         """Return the chain as CSV, whole for "", else one expiration; raises as `page`."""
-        chain = await self._market.chain(symbol, max_age=max_age)
+        chain = await source.chain(symbol)
         chosen = find(expirations(chain), wanted, symbol, chain.as_of) if wanted else None
         rows = part(chain, chosen) if chosen else chain
         return Table(rows, chosen, await self._pool.run(chain_csv.write, rows))
 
-    async def volatility(self, symbol: str, *, max_age: timedelta = CHAIN_KEPT) -> Volatility:
+    async def volatility(self, source: Chains, symbol: str) -> Volatility:
         """Return what the options say of volatility; raises as `page`."""
-        return await self._volatility(await self._market.chain(symbol, max_age=max_age))
+        return await self._volatility(await source.chain(symbol))
 
     async def picture(
-        self, symbol: str, wanted: str, view: View | None, theme: Theme, *, max_age: timedelta = CHAIN_KEPT
+        self, source: Chains, symbol: str, wanted: str, view: View | None, theme: Theme
     ) -> VolatilityPicture:
         """Return the picture of a view for the expiration that `wanted` names, about a week away for "".
 
         None as view means the first that there are quotes for. Raises as `page`, and BadData when the expiration does
         not have what the view shows.
         """
-        chain = await self._market.chain(symbol, max_age=max_age)
+        chain = await source.chain(symbol)
         found = await self._volatility(chain)
         view = view or _first_view(found, wanted)
         place = _place(found, wanted, view)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from db.models import OrderState
+from db.order_models import OrderState
 from db.orders import Intent
 from services.brokers.base import Word
 

@@ -9,14 +9,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from db import audit, orders, previews
-from db.models import (
-    Account,
-    Order,
-    Place,
-    Preview,
-    PreviewState,
-    Spec,
-)
+from db.models import Place
+from db.order_models import Account, Order, Preview, PreviewState, Spec
 from db.orders import Intent
 from db.pool import Database, DatabaseUnavailable
 from db.previews import Placing, Standing

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from db import users
 from db.models import Person, Preferences, Theme
-from db.pool import Database, DatabaseUnavailable
-from services.errors import DatabaseAway
+from db.pool import Database
+from services.errors import outages_told
 from services.outage import Outage
 from services.plans import Plan
 
@@ -60,10 +60,8 @@ class People:
             async with self._database.as_user(user_id) as conn:
                 return await users.set_preferences(conn, user_id, locale, theme=theme, numbers=numbers, private=private)
 
-        try:
+        with outages_told():
             chosen = await self._database.retry(write, within_s=1.0)
-        except DatabaseUnavailable as error:
-            raise DatabaseAway from error
         self._known[user_id] = replace(self._known.get(user_id, _stranger(user_id)), preferences=chosen)
         return chosen
 

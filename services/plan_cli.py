@@ -3,8 +3,8 @@
 import argparse
 
 from db import users
-from db.pool import Database, DatabaseUnavailable
-from services.errors import DatabaseAway
+from db.pool import Database
+from services.errors import outages_told
 from services.plans import Plan
 
 DEFAULT = "default"
@@ -22,14 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(arguments: argparse.Namespace, database: Database, default: Plan) -> str:
     """Return what `pulse plan` prints; every bot knows of a change at once. Raises DatabaseAway."""
     user_id: int = arguments.user_id
-    try:
+    with outages_told():
         if arguments.plan:
             async with database.transaction() as conn:
                 await users.set_plan(conn, user_id, None if arguments.plan == DEFAULT else arguments.plan)
         async with database.as_user(user_id) as conn:
             person = await users.get_person(conn, user_id)
-    except DatabaseUnavailable as error:
-        raise DatabaseAway from error
     plan = person.plan if person else None
     return f"{user_id} has the plan {plan or f'{default} (the default)'}"
 

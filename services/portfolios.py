@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from db import accounts as account_rows
 from db import audit, orders
-from db.models import Account, Balance, Position
+from db.order_models import Account, Balance, Position
 from db.pool import Connection, Database
 from services.accounts import Accounts
 from services.brokers.base import Broker

@@ -1,10 +1,10 @@
 """Price charts: candles of a range read, put together, joined by the gamma levels, and drawn outside the event loop."""
 
 import asyncio
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import isnan
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,11 +13,14 @@ from services.chart_pool import ChartPool
 from services.charts import price_picture
 from services.clock import NEW_YORK
 from services.errors import BadData, FeedUnavailable, NoChain, NothingExpires, NothingTraded, UnknownSymbol
-from services.levels import Levels
+from services.feeds.base import Bars
+from services.levels import Kept, Levels
 from services.market import Market
 from services.price_series import OptionLevels, PriceLevel, PriceSeries, series_of
-from services.price_words import lateness, moment
+from services.price_words import moment
 from services.ranges import Interval, Range, span_of
+from services.readers import Reader
+from services.source_words import lateness
 
 MOST_PICTURES = 32
 """Drawn pictures that are kept, of some 150 KB each."""
@@ -33,38 +36,37 @@ class PricePicture:
     series: PriceSeries
     levels: OptionLevels
     png: bytes
+    now: datetime
+    """The time at the source of the candles (aware UTC)."""
+
+
+class _Read(NamedTuple):
+    """A series and the answer that it was made of, with the time at the source."""
+
+    answer: Bars
+    series: PriceSeries
+    now: datetime
 
 
 class PriceHistory:
-    """Reads candles and draws them."""
+    """Reads the candles that a person may and draws them."""
 
-    def __init__(self, market: Market, levels: Levels, pool: ChartPool) -> None:
-        self._market, self._levels, self._pool = market, levels, pool
-        self._drawn: OrderedDict[tuple[object, ...], asyncio.Task[bytes]] = OrderedDict()
+    def __init__(self, levels: Levels, pool: ChartPool) -> None:
+        self._levels, self._pool = levels, pool
+        self._kept = Kept(MOST_PICTURES)
 
-    async def series(self, symbol: str, reach: Range, interval: Interval) -> PriceSeries:
+    async def series(self, reader: Reader, symbol: str, reach: Range, interval: Interval) -> PriceSeries:
         """Return the candles of a range of a canonical symbol, of a recording the last ones that it has.
 
         Raises UnknownSymbol, NoBars, NothingTraded or FeedUnavailable.
         """
-        try:
-            return await self._series(symbol, reach, interval, self._market.now())
-        except NothingTraded:
-            quote = (await self._market.quotes([symbol])).lines[0].quote
-            if quote.delay is not None:
-                raise
-            return await self._series(symbol, reach, interval, quote.as_of)
+        return (await reader.first(lambda market: _read(market, symbol, reach, interval))).series
 
-    async def option_levels(self, symbol: str, chain_age: timedelta | None) -> OptionLevels:
-        """Return walls and flip from a chain kept for at most `chain_age`, or in words why there are none.
-
-        None as age means that the person may have no more today.
-        """
-        if chain_age is None:
-            return OptionLevels((), "no gamma levels: today's gamma answers of your plan are used up")
+    async def option_levels(self, reader: Reader, symbol: str) -> OptionLevels:
+        """Return walls and flip, or in words why there are none."""
         try:
             async with asyncio.timeout(LEVELS_WITHIN_S):
-                gamma = await self._levels.of(symbol, max_age=chain_age)
+                gamma = await self._levels.of(reader, symbol)
         except TimeoutError:
             return OptionLevels((), "gamma levels are on their way: refresh")
         except (NoChain, UnknownSymbol, NothingExpires):
@@ -77,33 +79,43 @@ class PriceHistory:
         return OptionLevels(prices, words, gamma.as_of)
 
     async def picture(
-        self, symbol: str, reach: Range, interval: Interval, theme: Theme, chain_age: timedelta | None
+        self, reader: Reader, symbol: str, reach: Range, interval: Interval, theme: Theme, *, with_levels: bool
     ) -> PricePicture:
-        """Return the chart with the levels as in `option_levels`; raises what `series` does."""
-        series, levels = await asyncio.gather(
-            self.series(symbol, reach, interval), self.option_levels(symbol, chain_age)
+        """Return the chart with the levels as in `option_levels`; raises what `series` does.
+
+        Without levels it says that the person may have no more of them today.
+        """
+        read, levels = await asyncio.gather(
+            reader.first(lambda market: _read(market, symbol, reach, interval)),
+            self.option_levels(reader, symbol) if with_levels else _used_up(),
         )
+        series = read.series
         if levels.as_of and abs(levels.as_of - series.last_at) > _SAME_TIME:
             levels = OptionLevels((), "no gamma levels of that time")
-        return PricePicture(series, levels, await self._png(series, levels, theme))
+        what = (reach, interval, levels, theme)
+        png = await self._kept.get(read.answer, what, lambda: self._pool.run(price_picture, series, levels, theme))
+        return PricePicture(series, levels, png, read.now)
 
-    async def _series(self, symbol: str, reach: Range, interval: Interval, now: datetime) -> PriceSeries:
-        span = span_of(reach, interval, self._market.calendar, now)
-        answer = await self._market.bars(symbol, span.length, span.start, span.end)
-        return series_of(answer, reach, interval, span, self._market.calendar)
 
-    async def _png(self, series: PriceSeries, levels: OptionLevels, theme: Theme) -> bytes:
-        """Draw, or return what was drawn of the same answers of the sources."""
-        key = (series.symbol, series.reach, series.interval, series.source, series.as_of, levels, theme)
-        kept = self._drawn.get(key)
-        if kept is None or (kept.done() and (kept.cancelled() or kept.exception())):
-            kept = asyncio.ensure_future(self._pool.run(price_picture, series, levels, theme))
-            self._drawn[key] = kept
-        self._drawn.move_to_end(key)
-        if len(self._drawn) > MOST_PICTURES:
-            self._drawn.popitem(last=False)
-        # One asker who gives up must not take the picture from the others.
-        return await asyncio.shield(kept)
+async def _used_up() -> OptionLevels:
+    return OptionLevels((), "no gamma levels: today's gamma answers of your plan are used up")
+
+
+async def _read(market: Market, symbol: str, reach: Range, interval: Interval) -> _Read:
+    now = market.now()
+    try:
+        return await _read_until(market, symbol, reach, interval, now)
+    except NothingTraded:
+        quote = (await market.quotes([symbol])).lines[0].quote
+        if quote.delay is not None:
+            raise
+        return await _read_until(market, symbol, reach, interval, quote.as_of)
+
+
+async def _read_until(market: Market, symbol: str, reach: Range, interval: Interval, end: datetime) -> _Read:
+    span = span_of(reach, interval, market.calendar, end)
+    answer = await market.bars(symbol, span.length, span.start, span.end)
+    return _Read(answer, series_of(answer, reach, interval, span, market.calendar), market.now())
 
 
 def table(series: PriceSeries) -> str:

@@ -67,6 +67,8 @@ class PriceSeries:
     day_low: float
     last_at: datetime
     """Aware UTC moment up to which the last candle goes."""
+    last_from: datetime | None
+    """The start of the last candle that the source told, before which it did not trade last; None for whole days."""
     as_of: datetime
     """The time at the source when it answered."""
     source: str
@@ -133,6 +135,7 @@ def series_of(answer: Bars, reach: Range, interval: Interval, span: Span, calend
         day_high=high,
         day_low=low,
         last_at=_last_at(answer, span, calendar),
+        last_from=answer.bars[-1].start if span.length < LENGTHS[Interval.DAY] else None,
         as_of=answer.as_of,
         source=answer.source,
         delay=answer.delay,

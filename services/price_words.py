@@ -9,6 +9,7 @@ from services.bars import Part
 from services.clock import NEW_YORK
 from services.price_series import OptionLevels, PriceSeries
 from services.ranges import INTERVAL_WORDS, RANGE_WORDS, Range
+from services.source_words import lateness
 
 
 def alt_text(series: PriceSeries, levels: OptionLevels) -> str:
@@ -33,13 +34,6 @@ def provenance(series: PriceSeries, levels: OptionLevels) -> list[str]:
     left_out = [f"the last {len(s.candles)} candles"] if s.left_out else []
     volume = [] if s.has_volume else ["no volume from this source, so no VWAP" if s.interval.intraday else "no volume"]
     return [f"{s.source}, {lateness(s.delay)}", *left_out, *_shown(s), *_half_days(s), *volume, levels.words]
-
-
-def lateness(delay: timedelta | None) -> str:
-    """Tell how late a source is by its own contract, or that it is a recording."""
-    if delay is None:
-        return "recording"
-    return f"delayed {delay.total_seconds() / 60:.0f} min" if delay else "real time"
 
 
 def figure(price: float) -> str:

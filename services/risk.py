@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from db.models import Balance, Limits, Side, Spec, Tif, TradingState
+from db.order_models import Balance, Limits, Side, Spec, Tif, TradingState
 from services.clock import Phase
 from services.market import Line
 

@@ -1,15 +1,18 @@
 """Everything that an operator can set, read once from the environment and a `.env` file."""
 
 from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import Field, HttpUrl, SecretStr, WebsocketUrl, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.plans import Plan
+from services.vault import read_keys
 
+BrokerName = Literal["alpaca", "tradier"]
 FeedName = Literal["alpaca", "tradier", "cboe", "replay"]
 
 
@@ -25,6 +28,12 @@ class Settings(BaseSettings):
     )
     discord_api_url: HttpUrl = Field(
         default=HttpUrl("https://discord.com/api/v10"), description="Discord's REST API; the gateway follows from it."
+    )
+    discord_application_id: int | None = Field(
+        default=None, gt=0, description="The application's id, from the portal → General Information; for `/link`."
+    )
+    discord_client_secret: SecretStr | None = Field(
+        default=None, description="From the portal → OAuth2. Register `PUBLIC_URL/auth/discord/callback` there."
     )
     shard_ids: Annotated[tuple[int, ...] | None, NoDecode] = Field(
         default=None,
@@ -42,6 +51,21 @@ class Settings(BaseSettings):
 
     web_host: str = Field(default="127.0.0.1", description="Address that the web server listens on.")
     web_port: int = Field(default=8081, ge=0, le=65535, description="Port of the web server; 0 chooses a free one.")
+    public_url: HttpUrl = Field(
+        default=HttpUrl("http://127.0.0.1:8081"),
+        description="Where browsers reach the web server, `https://` unless it is this machine. "
+        "Unset: `http://WEB_HOST:WEB_PORT`.",
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses or networks of reverse proxies whose `X-Forwarded-For` names the visitor; without it "
+        "every visitor behind a proxy shares one rate limit.",
+    )
+    secret_keys: SecretStr | None = Field(
+        default=None,
+        description="Keys that encrypt members' broker tokens, `id:key` and comma separated: the first encrypts, all "
+        "decrypt. `pulse vault key` makes one.",
+    )
 
     feeds: Annotated[tuple[FeedName, ...], NoDecode] = Field(
         default=(),
@@ -60,12 +84,33 @@ class Settings(BaseSettings):
     alpaca_stream_url: WebsocketUrl = Field(
         default=WebsocketUrl("wss://stream.data.alpaca.markets"), description="Alpaca's stream of trades."
     )
+    alpaca_client_id: str | None = Field(
+        default=None,
+        description="Client id of your Alpaca OAuth app, for `/link`. "
+        "Register `PUBLIC_URL/broker-oauth/callback/alpaca` there.",
+    )
+    alpaca_client_secret: SecretStr | None = Field(default=None, description="The secret that belongs to it.")
+    alpaca_authorize_url: HttpUrl = Field(
+        default=HttpUrl("https://app.alpaca.markets/oauth/authorize"), description="Alpaca's consent page."
+    )
+    alpaca_token_url: HttpUrl = Field(
+        default=HttpUrl("https://api.alpaca.markets/oauth/token"), description="Where its codes become tokens."
+    )
+    alpaca_api_url: HttpUrl = Field(
+        default=HttpUrl("https://api.alpaca.markets"), description="Alpaca's live trading API: whose account it is."
+    )
+    tradier_client_id: str | None = Field(
+        default=None,
+        description="Client id of your Tradier partner app, for `/link`. "
+        "Register `PUBLIC_URL/broker-oauth/callback/tradier` there.",
+    )
+    tradier_client_secret: SecretStr | None = Field(default=None, description="The secret that belongs to it.")
     tradier_data_token: SecretStr | None = Field(
         default=None, description="Tradier API access token for market data, of the host in `TRADIER_API_URL`."
     )
     tradier_api_url: HttpUrl = Field(
         default=HttpUrl("https://api.tradier.com/v1"),
-        description="Tradier's market data API; `https://sandbox.tradier.com/v1` is free and 15 minutes late.",
+        description="Tradier's API and its OAuth; `https://sandbox.tradier.com/v1` is free and 15 minutes late.",
     )
     cboe_url: HttpUrl = Field(
         default=HttpUrl("https://cdn.cboe.com"), description="Cboe's delayed quotes, for the feed `cboe`."
@@ -119,7 +164,15 @@ class Settings(BaseSettings):
         default="INFO", description="The least severe level that is written."
     )
 
-    @field_validator("feeds", "shard_ids", "watch_symbols", mode="before")
+    @model_validator(mode="before")
+    @classmethod
+    def _public_url_follows(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("public_url") is None:
+            host, port = given.get("web_host", "127.0.0.1"), given.get("web_port", 8081)
+            return {**given, "public_url": f"http://{f'[{host}]' if ':' in host else host}:{port}"}
+        return given
+
+    @field_validator("feeds", "shard_ids", "trusted_proxies", "watch_symbols", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -137,6 +190,20 @@ class Settings(BaseSettings):
     def _names_bucket(cls, value: str | None) -> str | None:
         if value and not (value.startswith("s3://") and urlsplit(value).netloc):
             raise ValueError("must be s3://bucket or s3://bucket/prefix; leave it out to keep files under PULSE_HOME")
+        return value
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _are_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            read_keys(value.get_secret_value())
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_origin(cls, value: HttpUrl) -> HttpUrl:
+        if value.path not in {None, "/"} or value.query or value.fragment or value.username or value.password:
+            raise ValueError("must be an address alone, as in https://pulse.example.com, without a path or a login")
         return value
 
     @field_validator("pulse_home", "replay_dir")
@@ -165,6 +232,57 @@ class Settings(BaseSettings):
             raise ValueError(f"REPLAY_DIR {self.replay_dir} is not a folder")
         return self
 
+    @model_validator(mode="after")
+    def _can_link(self) -> Self:
+        for broker, (client, secret) in self._clients.items():
+            if bool(client) != bool(secret):
+                name = broker.upper()
+                raise ValueError(f"{name}_CLIENT_ID and {name}_CLIENT_SECRET go together: set both or neither")
+        if not self.brokers:
+            return self
+        if not (self.discord_application_id and self.discord_client_secret):
+            raise ValueError(
+                "members link brokers in the browser, signed in with Discord: set DISCORD_APPLICATION_ID and "
+                "DISCORD_CLIENT_SECRET, or take the broker's CLIENT_ID and CLIENT_SECRET out"
+            )
+        if not self.secret_keys:
+            raise ValueError(
+                "members' broker tokens are kept encrypted: run `pulse vault key` and set SECRET_KEYS to what it "
+                "prints; keep a copy outside the database"
+            )
+        if self.public_url.scheme != "https" and not _is_loopback(self.public_url.host or ""):
+            raise ValueError(
+                f"PUBLIC_URL is {self.public_address}, and members sign in there: set it to the https:// address of "
+                "this server, as browsers reach it"
+            )
+        if self.public_url.port == 0:
+            raise ValueError("WEB_PORT 0 has no address to come back to from a broker: set PUBLIC_URL or WEB_PORT")
+        return self
+
+    @property
+    def brokers(self) -> tuple[BrokerName, ...]:
+        """The brokers that members can link, in a fixed order."""
+        return tuple(name for name, (client, secret) in self._clients.items() if client and secret)
+
+    def broker_client(self, broker: BrokerName) -> tuple[str, str]:
+        """Return the client id and secret of one of `brokers`."""
+        client, secret = self._clients[broker]
+        assert client, "one of `brokers` has both"
+        assert secret, "likewise"
+        return client, secret.get_secret_value()
+
+    @property
+    def _clients(self) -> dict[BrokerName, tuple[str | None, SecretStr | None]]:
+        return {
+            "alpaca": (self.alpaca_client_id, self.alpaca_client_secret),
+            "tradier": (self.tradier_client_id, self.tradier_client_secret),
+        }
+
+    @property
+    def public_address(self) -> str:
+        """Where browsers reach us, without a slash at the end."""
+        return str(self.public_url).rstrip("/")
+
     @property
     def feed_order(self) -> tuple[FeedName, ...]:
         """The feeds to ask, in order; empty when none is configured."""
@@ -189,4 +307,13 @@ class Settings(BaseSettings):
             url = urlsplit(self.database_url.get_secret_value())
             passwords = [url.password or "", unquote(url.password or ""), *parse_qs(url.query).get("password", ())]
             found += dict.fromkeys(filter(None, passwords))
+        if self.secret_keys:
+            found += [pair.partition(":")[2].strip() for pair in self.secret_keys.get_secret_value().split(",")]
         return tuple(found)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -34,13 +34,19 @@ class SharedAnswers(Generic[K, T]):
         self._kept: OrderedDict[K, _Kept[K, T]] = OrderedDict()
         self._under_way: dict[K, _Request[K, T]] = {}
 
-    async def get(self, keys: Sequence[K], max_age: timedelta, *, anew: bool = False) -> dict[K, T | PulseError]:
+    def beside(self, fetch: Callable[[Sequence[K]], Awaitable[Mapping[K, T | PulseError]]]) -> "SharedAnswers[K, T]":
+        """Return a second way to the same answers: it waits for no request of the first, and both keep what comes."""
+        other = SharedAnswers(fetch, self._most, self._clock)
+        other._kept = self._kept
+        return other
+
+    async def get(self, keys: Sequence[K], max_age: timedelta) -> dict[K, T | PulseError]:
         """Return an answer, or the reason why there is none, for each key; reasons are not kept.
 
-        An answer is as old as the request that brought it. `anew` takes no kept answer, only one that is on its way.
+        An answer is as old as the request that brought it; one that is on its way is always young enough.
         """
         oldest = self._clock() - max_age.total_seconds()
-        chosen = {key: request for key in keys if (request := self._choose(key, oldest, anew=anew))}
+        chosen = {key: request for key in keys if (request := self._choose(key, oldest))}
         if missing := [key for key in dict.fromkeys(keys) if key not in chosen]:
             chosen |= dict.fromkeys(missing, self._ask(missing))
         # One asker who gives up must not take the answers from the others.
@@ -62,9 +68,9 @@ class SharedAnswers(Generic[K, T]):
         assert not isinstance(answer, PulseError), "that is no answer"
         return answer
 
-    def _choose(self, key: K, oldest: float, *, anew: bool) -> _Request[K, T] | None:
+    def _choose(self, key: K, oldest: float) -> _Request[K, T] | None:
         kept = self._kept.get(key)
-        return kept.request if kept and kept.asked_at > oldest and not anew else self._under_way.get(key)
+        return kept.request if kept and kept.asked_at > oldest else self._under_way.get(key)
 
     def _ask(self, keys: Sequence[K]) -> _Request[K, T]:
         asked = _Kept(self._clock(), asyncio.ensure_future(self._fetch(keys)))
@@ -75,7 +81,8 @@ class SharedAnswers(Generic[K, T]):
     def _keep(self, keys: Sequence[K], asked: _Kept[K, T]) -> None:
         for key in keys:
             del self._under_way[key]
-            if _has_answer(asked.request, key):
+            present = self._kept.get(key)
+            if _has_answer(asked.request, key) and (present is None or present.asked_at <= asked.asked_at):
                 self._kept[key] = asked
                 self._kept.move_to_end(key)
         while len(self._kept) > self._most:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from db.models import Account, Limits, Preview, PreviewState, Side, Spec
+from db.order_models import Account, Limits, Preview, PreviewState, Side, Spec
 from db.previews import History
 from services.brokers.base import Funds
 from services.clock import Session

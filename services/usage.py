@@ -58,7 +58,7 @@ class Usage:
 
     async def spend(self, user_id: int, kind: Kind) -> Terms:
         """Count one use and return the person's terms. Raises LimitReached."""
-        terms, now = await self._terms(user_id), self._now()
+        terms, now = await self.terms(user_id), self._now()
         key = (user_id, new_york_day(now), kind)
         most = terms.most[kind]
         if most is None:
@@ -67,9 +67,13 @@ class Usage:
             raise LimitReached(terms.plan, f"{most:,}", WORDS[kind], new_york_midnight(now))
         return terms
 
+    async def terms(self, user_id: int) -> Terms:
+        """Return what a person's plan includes; the default one's while the database is away."""
+        return PLANS[await self._people.plan(user_id) or self._default]
+
     async def today(self, user_id: int) -> Today:
         """Return what a person has used today."""
-        terms, now = await self._terms(user_id), self._now()
+        terms, now = await self.terms(user_id), self._now()
         day = new_york_day(now)
 
         async def read() -> dict[str, int]:
@@ -146,6 +150,3 @@ class Usage:
         if taken.allowed:
             self._aside[key] += taken.aside
         return taken
-
-    async def _terms(self, user_id: int) -> Terms:
-        return PLANS[await self._people.plan(user_id) or self._default]

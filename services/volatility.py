@@ -14,6 +14,7 @@ from services.expirations import Expiration, expirations
 from services.feeds.base import Chain
 from services.gamma import expected_move
 from services.greeks import greeks
+from services.lens import RATE
 from services.smile import Floats, Smile, seconds_left, smile
 
 HORIZON_DAYS = 30.0
@@ -72,7 +73,7 @@ class Volatility:
     terms: tuple[Term, ...]
 
 
-def analyze_volatility(chain: Chain, *, rate: float = 0.045) -> Volatility:
+def analyze_volatility(chain: Chain, *, rate: float = RATE) -> Volatility:
     """Analyse a chain; volatilities annual fractions, moves in the chain's own unit, `rate` continuous per year.
 
     Raises NothingExpires, and BadData where the source gives no price or no volatility at all.

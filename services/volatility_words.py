@@ -1,10 +1,10 @@
 """The facts of the volatility pictures in words: their alternative text, and the figures and phrases on them."""
 
-from datetime import timedelta
 from enum import StrEnum
 
 from services.clock import NEW_YORK
 from services.expirations import Expiration
+from services.source_words import lateness
 from services.volatility import Term, Volatility
 
 _CLEAN = "IV of the out-of-the-money side, else solved from mid prices"
@@ -57,13 +57,6 @@ def provenance(volatility: Volatility, view: View) -> list[str]:
         View.CONE: ["Straddle at the money", "where it is not quoted 0.8 × spot × IV × root of time"],
     }[view]
     return [*how, f"{volatility.source}, {lateness(volatility.delay)}"]
-
-
-def lateness(delay: timedelta | None) -> str:
-    """Tell how late a source is by its own contract, or that it is a recording."""
-    if delay is None:
-        return "recording"
-    return f"delayed {delay.total_seconds() / 60:.0f} min" if delay else "real time"
 
 
 def moment(volatility: Volatility) -> str:

@@ -12,19 +12,19 @@ from itertools import groupby
 import structlog
 
 from db import alerts
-from db.alerts import Judgement
 from db.listener import listening
-from db.models import Firing, Notice, Pause, Urgency
+from db.models import Pause
 from db.pool import Connection, Database, DatabaseUnavailable, connect, outages
-from services import notices
-from services.clock import NEW_YORK, Calendar, Phase
-from services.crossings import Change, Crossings, Fired, Ladder
+from services import firings
+from services.clock import Calendar, Phase
+from services.crossings import Crossings, Ladder
 from services.errors import FeedUnavailable
 from services.feeds.alpaca import Alpaca
-from services.feeds.base import Bar, Tick
+from services.feeds.base import Tick
 from services.feeds.stream import AlpacaStream, LiveTrades, TooManyFollowed
 from services.health import Health
 from services.market import CANARY
+from services.missed_trades import minute_of, missed_trades
 from services.tape import Tape
 
 SILENT_S = 15.0
@@ -33,12 +33,8 @@ LOCK_EVERY_S = 0.5
 LONGEST_PAUSE_S = 30.0
 MOST_AT_ONCE = 200
 """Alerts that are written in one transaction, so that the first of a burst need not wait for the last."""
-LATE_S = 2.0
-EACH_TRADE = timedelta(minutes=15)
-"""How far back every single trade is fetched; before that, minute bars have to do."""
 SET_BACK = timedelta(minutes=10)
 """No trade comes so much too late: the source has turned its clock, as only a simulated one does."""
-_MINUTE = timedelta(minutes=1)
 
 log = structlog.get_logger(__name__)
 
@@ -320,25 +316,13 @@ class Watch:
         for symbol in behind:
             if symbol in self._marked and now < self._marked[symbol] - SET_BACK:
                 await self._begin_anew(symbol, now)
-        starts = sorted((_minute(ladder.needed_from[0]), symbol) for symbol, ladder in behind.items())
+        starts = sorted((minute_of(ladder.needed_from[0]), symbol) for symbol, ladder in behind.items())
         for minute, group in groupby(starts, key=lambda each: each[0]):
             if minute <= now:
-                await self._judge(await self._history([symbol for _, symbol in group], minute, now))
+                await self._judge(await missed_trades(self._source, [symbol for _, symbol in group], minute, now))
                 if self._crossings.urgent:
                     await self._write(late=True)
         self._current |= behind
-
-    async def _history(self, symbols: Sequence[str], start: datetime, now: datetime) -> list[Tick]:
-        # Generously, for our idea of the source's time is not exact.
-        end = now + _MINUTE
-        if now - start <= EACH_TRADE:
-            return list(await self._source.trades(symbols, start, end))
-        full, recent = start + _MINUTE, _minute(now - EACH_TRADE)
-        ticks = list(await self._source.trades(symbols, start, full))
-        for symbol in symbols:
-            found = await self._source.bars(symbol, _MINUTE, full, recent - _MINUTE)
-            ticks += [tick for bar in found.bars for tick in _ticks_of(symbol, bar)]
-        return ticks + list(await self._source.trades(symbols, recent, end))
 
     async def _begin_anew(self, symbol: str, at: datetime) -> None:
         log.warning("the market's clock was set back", symbol=symbol, to=at.isoformat())
@@ -356,7 +340,7 @@ class Watch:
         for begin in range(0, len(changes.alerts), MOST_AT_ONCE):
             async with self._database.transaction() as conn:
                 await self._claim(conn)
-                await _store(conn, changes.alerts[begin : begin + MOST_AT_ONCE], now)
+                await firings.store(conn, changes.alerts[begin : begin + MOST_AT_ONCE], now)
         async with self._database.transaction() as conn:
             await self._claim(conn)
             if changes.known:
@@ -382,64 +366,3 @@ class Watch:
         count, symbols = len(self._crossings), len(self._crossings.ladders)
         detail = self._said or (f"{count} on {symbols} symbols" if count else "none are set")
         self._health.report("alerts", ok=self._said is None, detail=detail)
-
-
-async def _store(conn: Connection, changes: Sequence[Change], late_at: datetime | None) -> None:
-    judged = [Judgement(c.alert, c.state, c.armed, c.tick.at, c.tick.trade_id, c.tick.price) for c in changes]
-    still = await alerts.set_judged(conn, judged)
-    fired = [
-        (change, _firing(fired, late_at)) for change in changes if change.alert.id in still for fired in change.fired
-    ]
-    if fired:
-        await alerts.add_firings(conn, [(change.alert, firing) for change, firing in fired])
-    for change, firing in fired:
-        await notices.write(conn, _notice(change, firing))
-
-
-def _firing(fired: Fired, late_at: datetime | None) -> Firing:
-    tick = fired.tick
-    late_s = (late_at - tick.at).total_seconds() if late_at else 0.0
-    return Firing(
-        key=f"{fired.alert.token}:{tick.at.isoformat()}:{tick.trade_id}",
-        at=tick.at,
-        price=tick.price,
-        before=fired.before,
-        late_s=late_s if late_s >= LATE_S else 0.0,
-        gap=tick.at.astimezone(NEW_YORK).date() > fired.before_at.astimezone(NEW_YORK).date(),
-    )
-
-
-def _notice(change: Change, firing: Firing) -> Notice:
-    alert = change.alert
-    return Notice(
-        urgency=Urgency.P1,
-        kind="alert",
-        key=firing.key,
-        place=alert.place,
-        user_id=alert.user_id,
-        private=False,
-        payload={
-            "token": alert.token,
-            "symbol": alert.symbol,
-            "condition": alert.condition,
-            "level": str(alert.level),
-            "price": str(firing.price),
-            "before": str(firing.before),
-            "at": firing.at.isoformat(),
-            "late_s": firing.late_s,
-            "gap": firing.gap,
-            "always": alert.always,
-            "state": change.state,
-        },
-    )
-
-
-def _minute(moment: datetime) -> datetime:
-    return moment.replace(second=0, microsecond=0)
-
-
-def _ticks_of(symbol: str, bar: Bar) -> list[Tick]:
-    """Return the path of a candle: to the extreme that is nearer to its open first."""
-    extremes = sorted((bar.low, bar.high), key=lambda price: abs(price - bar.open))
-    prices = (bar.open, *extremes, bar.close)
-    return [Tick(symbol, bar.start + _MINUTE * n / 4, 0, price) for n, price in enumerate(prices)]

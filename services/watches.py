@@ -1,8 +1,7 @@
 """Watches: messages that channels keep, with quotes and gamma levels, edited in place while the market is open."""
 
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,11 +10,11 @@ import structlog
 
 from db import boards, history
 from db.models import GammaPoint, Notice, Place, Urgency, Watch
-from db.pool import Connection, Database, DatabaseUnavailable
+from db.pool import Database
 from services import jobs, notices
 from services.boards import known_symbols, levels_row, quote_row
 from services.clock import Phase
-from services.errors import DatabaseAway, PulseError, TooManyWatches
+from services.errors import PulseError, TooManyWatches, outages_told
 from services.feeds.base import Quote
 from services.gamma import Gamma
 from services.gamma_series import newest_session, next_slot
@@ -51,26 +50,30 @@ class Watches:
         """
         known_symbols(self._market, symbols)
         wish = Watch(channel_id, guild_id, user_id, secrets.token_hex(6), tuple(symbols), every_min)
-        async with self._transaction() as conn:
-            if await boards.count_watches(conn, wish) >= MOST_WATCHES:
-                raise TooManyWatches(MOST_WATCHES)
-            watch = await boards.set_watch(conn, wish)
-            await notices.reopen(conn, channel_id)
-            await jobs.enqueue(conn, "watch.show", {"token": watch.token}, f"watch:{watch.token}")
+        with outages_told():
+            async with self._database.transaction() as conn:
+                if await boards.count_watches(conn, wish) >= MOST_WATCHES:
+                    raise TooManyWatches(MOST_WATCHES)
+                watch = await boards.set_watch(conn, wish)
+                await notices.reopen(conn, channel_id)
+                await jobs.enqueue(conn, "watch.show", {"token": watch.token}, f"watch:{watch.token}")
         return watch
 
     async def stop(self, user_id: int, *, token: str | None = None, channel_id: int | None = None) -> Watch | None:
         """End a watch by its token or channel, and say so in its message; returns it, None where there was none."""
-        async with self._transaction() as conn:
-            watch = await boards.take_watch(conn, token=token, channel_id=channel_id)
-            if watch:
-                await notices.write(conn, _notice(watch, "end", {"ended_by": str(user_id), "symbols": watch.symbols}))
+        with outages_told():
+            async with self._database.transaction() as conn:
+                watch = await boards.take_watch(conn, token=token, channel_id=channel_id)
+                if watch:
+                    about = {"ended_by": str(user_id), "symbols": watch.symbols}
+                    await notices.write(conn, _notice(watch, "end", about))
         return watch
 
     async def get(self, token: str) -> Watch | None:
         """Return a watch by its token, None where it has ended."""
-        async with self._transaction() as conn:
-            return await boards.get_watch(conn, token)
+        with outages_told():
+            async with self._database.transaction() as conn:
+                return await boards.get_watch(conn, token)
 
     async def show(self, payload: Mapping[str, Any]) -> None:
         """Show one watch at once; the job `watch.show`."""
@@ -151,7 +154,7 @@ class Watches:
         if point and not self._is_outdated(point):
             return _levels(point)
         try:
-            return _levels(await self._levels.of(symbol))
+            return _levels(await self._levels.of(self._market, symbol))
         except PulseError as error:
             log.info("watch without gamma", symbol=symbol, reason=str(error))
             return _levels(point) if point else None
@@ -160,14 +163,6 @@ class Watches:
         now = self._market.now()
         opens_at, closes_at = newest_session(self._market.calendar, now)
         return min(now, closes_at) - max(point.slot, opens_at) > OUTDATED
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Connection]:
-        try:
-            async with self._database.transaction() as conn:
-                yield conn
-        except DatabaseUnavailable as error:
-            raise DatabaseAway from error
 
 
 def _levels(found: Gamma | GammaPoint) -> dict[str, Any]:

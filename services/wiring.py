@@ -1,12 +1,13 @@
 """The composition root: the only file that names concrete classes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import structlog
 
 from db import migrate as migrations
@@ -17,13 +18,16 @@ from services import listings
 from services.accounts import Accounts
 from services.alerts import Alerts
 from services.boards import Boards
+from services.broker_oauth import AlpacaOAuth, BrokerOAuth, Client, TradierOAuth
 from services.brokers.paper import Paper
 from services.chart_pool import ChartPool
 from services.clock import load_calendar_apart
 from services.data_sync import DataSync
+from services.discord_oauth import DiscordApp, DiscordOAuth
 from services.errors import PulseError
 from services.execution import Execution
 from services.feeds.alpaca import Alpaca
+from services.feeds.alpaca_wire import by_key, by_token
 from services.feeds.base import Apart, Chain, Feed
 from services.feeds.cboe import Cboe
 from services.feeds.replay import Replay
@@ -33,24 +37,30 @@ from services.gamma_history import GammaHistory
 from services.health import Health, Part
 from services.kill_switch import KillSwitch
 from services.levels import Levels
+from services.links import DataAccess, Links
 from services.market import Market
 from services.options import Options
 from services.orders import Orders
 from services.outage import Outage
+from services.own_sources import OwnSources
 from services.people import People
 from services.portfolios import Portfolios
 from services.price_history import PriceHistory
+from services.readers import Readers
 from services.recent import Recent
 from services.risk import HouseRules
 from services.sessions import Keeper
-from services.settings import FeedName, Settings
+from services.settings import BrokerName, FeedName, Settings
 from services.storage import open_storage
 from services.symbols import canonical
 from services.usage import Usage
+from services.vault import Vault
 from services.watch import Watch
 from services.watches import Watches
+from services.web_sessions import WebSessions
 
 WRITE_EVERY_S = 1.0
+MEMBERS_CONNECTIONS = 40
 
 log = structlog.get_logger(__name__)
 
@@ -65,10 +75,13 @@ class Services:
     levels: Levels
     options: Options
     price_history: PriceHistory
+    readers: Readers
     people: People
     usage: Usage
     recent: Recent
     accounts: Accounts
+    links: Links
+    web_sessions: WebSessions
     orders: Orders
     portfolios: Portfolios
     kill_switch: KillSwitch
@@ -115,15 +128,21 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         database = await Database.open(url)
         stack.push_async_callback(database.close)
         market = Market(_feeds(settings, stack, pool.run), calendar)
+        links = _links(settings, database)
+        stack.push_async_callback(links.close)
+        discord = _discord(settings)
+        stack.push_async_callback(discord.close)
+        own_sources = OwnSources(links, _own_feeds(settings, stack, pool.run), market)
         outage = Outage()
         people, recent = People(database, outage), Recent(database, outage)
         usage = Usage(database, outage, people, settings.default_plan, _now)
-        await stack.enter_async_context(_following(url, market, database, people, outage, usage))
+        await stack.enter_async_context(_following(url, market, database, people, outage, usage, own_sources))
         await stack.enter_async_context(_beside(_keeper(market).run()))
+        await stack.enter_async_context(_beside(own_sources.run()))
         await stack.enter_async_context(_writing_behind(usage, recent))
         brokers = {"paper": Paper(database, market)}
         rules = HouseRules(most_money=settings.most_order_value)
-        accounts, levels, health = Accounts(database, settings.paper_cash), Levels(market, pool), Health()
+        accounts, levels, health = Accounts(database, settings.paper_cash), Levels(pool), Health()
         followed = tuple(canonical(symbol) for symbol in settings.watch_symbols)
         storage, every = open_storage(settings), timedelta(minutes=settings.history_every_min)
         files = timedelta(days=settings.chain_files_days)
@@ -132,12 +151,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             database=database,
             market=market,
             levels=levels,
-            options=Options(market, pool),
-            price_history=PriceHistory(market, levels, pool),
+            options=Options(pool),
+            price_history=PriceHistory(levels, pool),
+            readers=Readers(market, usage, own_sources),
             people=people,
             usage=usage,
             recent=recent,
             accounts=accounts,
+            links=links,
+            web_sessions=WebSessions(database, discord, _now),
             orders=Orders(database, market, accounts, brokers, now=_now, rules=rules),
             portfolios=Portfolios(database, market, accounts, brokers, now=_now),
             kill_switch=KillSwitch(database, now=_now),
@@ -170,6 +192,11 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         database = await Database.open(await _database_url(settings, stack))
         stack.push_async_callback(database.close)
         yield database
+
+
+def open_vault(settings: Settings) -> Vault:
+    """Return what encrypts and decrypts with the keys of the settings."""
+    return Vault.of(settings.secret_keys.get_secret_value() if settings.secret_keys else None)
 
 
 async def load_chain(settings: Settings, symbol: str) -> Chain:
@@ -217,12 +244,58 @@ def _feed(name: FeedName, settings: Settings, apart: Apart) -> Feed:
         return Tradier(str(settings.tradier_api_url), settings.tradier_data_token.get_secret_value(), apart=apart)
     assert settings.alpaca_data_key, "Settings refuses alpaca without a key"
     assert settings.alpaca_data_secret, "likewise"
-    return Alpaca(
-        str(settings.alpaca_data_url),
-        str(settings.alpaca_paper_api_url),
-        settings.alpaca_data_key.get_secret_value(),
-        settings.alpaca_data_secret.get_secret_value(),
+    vendor = by_key(settings.alpaca_data_key.get_secret_value(), settings.alpaca_data_secret.get_secret_value())
+    return Alpaca(str(settings.alpaca_data_url), str(settings.alpaca_paper_api_url), vendor)
+
+
+def _own_feeds(settings: Settings, stack: AsyncExitStack, apart: Apart) -> Callable[[DataAccess], Feed]:
+    """Return what opens a member's own feed; all those of a broker share so many connections and no more."""
+    limits = httpx.Limits(max_connections=MEMBERS_CONNECTIONS, keepalive_expiry=30)
+    pools = {name: httpx.AsyncHTTPTransport(limits=limits) for name in settings.brokers}
+    for pool in pools.values():
+        stack.push_async_callback(pool.aclose)
+
+    def open_feed(access: DataAccess) -> Feed:
+        if access.broker == "tradier":
+            url, pool = str(settings.tradier_api_url), pools["tradier"]
+            return Tradier(url, access.token, members_pool=pool, apart=apart)
+        trading_url = settings.alpaca_paper_api_url if access.mode == "PAPER" else settings.alpaca_api_url
+        return Alpaca(
+            str(settings.alpaca_data_url),
+            str(trading_url),
+            by_token(access.token),
+            stock_feeds=("sip", "iex"),
+            option_feeds=("opra", "indicative"),
+            pool=pools["alpaca"],
+        )
+
+    return open_feed
+
+
+def _discord(settings: Settings) -> DiscordOAuth:
+    secret = settings.discord_client_secret
+    return DiscordOAuth(
+        DiscordApp(
+            str(settings.discord_api_url),
+            str(settings.discord_application_id or ""),
+            secret.get_secret_value() if secret else "",
+            f"{settings.public_address}/auth/discord/callback",
+        )
     )
+
+
+def _links(settings: Settings, database: Database) -> Links:
+    brokers: dict[str, BrokerOAuth] = {name: _broker_oauth(name, settings) for name in settings.brokers}
+    return Links(database, open_vault(settings), brokers, settings.public_address)
+
+
+def _broker_oauth(name: BrokerName, settings: Settings) -> BrokerOAuth:
+    client = Client(*settings.broker_client(name))
+    if name == "tradier":
+        return TradierOAuth(client, str(settings.tradier_api_url))
+    authorize, token = str(settings.alpaca_authorize_url), str(settings.alpaca_token_url)
+    live, paper = str(settings.alpaca_api_url), str(settings.alpaca_paper_api_url)
+    return AlpacaOAuth(client, authorize, token, live_url=live, paper_url=paper)
 
 
 def _watch(settings: Settings, database: Database, market: Market, health: Health) -> Watch | None:
@@ -249,7 +322,13 @@ def _now() -> datetime:
 
 @asynccontextmanager
 async def _following(
-    url: str, market: Market, database: Database, people: People, outage: Outage, usage: Usage
+    url: str,
+    market: Market,
+    database: Database,
+    people: People,
+    outage: Outage,
+    usage: Usage,
+    own_sources: OwnSources,
 ) -> AsyncIterator[None]:
     """Keep what is held in memory in step with the database."""
     changed = asyncio.Event()
@@ -261,6 +340,8 @@ async def _following(
             usage.release(int(payload))  # the plan may be another one now
         elif channel == "usage":
             usage.release(int(payload))
+        elif channel == "links":
+            own_sources.forget(int(payload))
         else:
             changed.set()
 
@@ -268,6 +349,7 @@ async def _following(
         outage.end()
         people.forget()
         usage.release()
+        own_sources.forget()
         changed.set()
 
     async def read_symbols() -> None:
@@ -275,7 +357,7 @@ async def _following(
             changed.clear()
             await listings.read(market, database)
 
-    channels = "preferences", "symbols", "usage"
+    channels = "links", "preferences", "symbols", "usage"
     async with _beside(read_symbols()), listening(url, channels, on_notify=hear, on_resync=resync):
         yield
 

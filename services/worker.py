@@ -21,6 +21,7 @@ from services.watches import EVERY_MIN
 from services.wiring import Services
 
 DAY_S = 24 * 3600.0
+LINKS_EVERY_S = 300.0
 RETRY_S = 60.0
 FOLLOW_EVERY_S = 1.0
 MARKET_TIME_EVERY_S = 10.0
@@ -88,6 +89,8 @@ def known_jobs(services: Services) -> dict[str, Job]:
 
     return {
         "settle": Job(settle),
+        "links.refresh": Job(services.links.refresh, at_once=1),
+        "links.tidy": Job(services.links.tidy, at_once=1),
         "board.open": Job(services.boards.opening, at_once=1),
         "board.close": Job(services.boards.closing, at_once=1),
         **{f"watch.{minutes}": Job(partial(services.watches.tick, every_min=minutes)) for minutes in EVERY_MIN},
@@ -114,6 +117,8 @@ def timetable(services: Services) -> Sequence[Entry]:
         at_close("watch.close", after=MINUTE),
         while_open("history", timedelta(minutes=services.settings.history_every_min)),
         at_close("history.close"),
+        every("links.refresh", LINKS_EVERY_S),
+        every("links.tidy", LINKS_EVERY_S),
         every("symbols", DAY_S, of=feeds),
         every("tidy", DAY_S),
     ]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from db.models import Order, Place, Side, Spec, Tif
+from db.models import Place
+from db.order_models import Order, Side, Spec, Tif
 from db.pool import Database
 from services.accounts import Accounts
 from services.brokers.base import Broker

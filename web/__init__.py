@@ -1,1 +1,1 @@
-"""PulseEngine speaks HTTP: health today, callbacks and webhooks as they come."""
+"""PulseEngine speaks HTTP: health, and the pages between Discord and a member's broker."""

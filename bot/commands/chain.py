@@ -8,6 +8,7 @@ import discord
 from discord import app_commands
 
 from bot import chain_cards, expiry_words
+from bot.audience import reading, reading_again
 from bot.numbers import locale_for, moment
 from bot.params import ExpiryParam, TickerParam
 from bot.pictures import NamedLevel, Scene, SceneKind, Show, Tool
@@ -16,8 +17,9 @@ from db.models import Theme
 from services.chain_page import Side
 from services.errors import OtherVersion
 from services.options import Listed, Table
-from services.plans import PLANS, Kind, Plan
-from services.volatility_words import day, lateness
+from services.plans import Kind
+from services.source_words import lateness
+from services.volatility_words import day
 
 _SIDES = {Side.CALLS: "Calls", Side.PUTS: "Puts", Side.BOTH: "Both"}
 _GREEKS = "greeks"
@@ -42,25 +44,22 @@ async def chain(
 
 async def _show(interaction: Interaction, args: tuple[str, ...], _theme: Theme | None) -> Reply:
     symbol, wanted, side, lowest, greeks = _asked(args)
-    services = interaction.client.services
-    terms = await services.usage.spend(interaction.user.id, Kind.CHAIN)
-    listed = await services.options.page(symbol, wanted, side, lowest, max_age=terms.chain_age)
+    reader = await reading(interaction, Kind.CHAIN)
+    listed = await interaction.client.services.options.page(reader, symbol, wanted, side, lowest)
     headline, embed = chain_cards.chain(listed.page, side, locale_for(interaction), in_greeks=bool(greeks))
     return Reply(headline, embed, _buttons(interaction, listed, args))
 
 
 async def _csv(interaction: Interaction, args: tuple[str, ...]) -> Attachment | None:
     symbol, wanted, *_ = _asked(args)
-    services = interaction.client.services
-    terms = await services.usage.spend(interaction.user.id, Kind.EXPORT)
-    return file_of(await services.options.table(symbol, wanted, max_age=terms.chain_age))
+    reader = await reading(interaction, Kind.EXPORT)
+    return file_of(await interaction.client.services.options.table(reader, symbol, wanted))
 
 
 async def _levels(interaction: Interaction, args: tuple[str, ...]) -> Sequence[NamedLevel]:
-    # What is listed already, whatever the presser's plan.
     symbol, wanted, side, lowest, _ = _asked(args)
-    age = PLANS[Plan.FREE].chain_age
-    listed = await interaction.client.services.options.page(symbol, wanted, side, lowest, max_age=age)
+    reader = await reading_again(interaction)
+    listed = await interaction.client.services.options.page(reader, symbol, wanted, side, lowest)
     strikes = dict.fromkeys(contract.strike for contract in listed.page.contracts)
     return [NamedLevel("Strike", Decimal(repr(strike))) for strike in strikes]
 

@@ -1,13 +1,13 @@
 """How prices moved."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from decimal import Decimal
 
 import discord
 from discord import app_commands
 
 from bot import chart_cards
+from bot.audience import reading, reading_again
 from bot.numbers import locale_for, moment
 from bot.params import TickerParam
 from bot.pictures import NamedLevel, Scene, SceneKind, Show, tools
@@ -16,11 +16,11 @@ from db.models import Theme
 from services.errors import ImpossibleInterval, LimitReached, OtherVersion
 from services.plans import Kind
 from services.price_history import table
-from services.price_words import alt_text, lateness
+from services.price_words import alt_text
 from services.ranges import INTERVAL_WORDS, RANGE_WORDS, Interval, Range, interval_of
+from services.source_words import lateness
 
 _BUTTONS = (Range.DAY, Range.FIVE_DAYS, Range.MONTH, Range.HALF_YEAR, Range.YEAR)
-_AS_DRAWN = timedelta(minutes=15)  # the newest chain that is kept is the one that the picture shows
 
 
 @app_commands.command(name="chart", description="Candles, volume, averages and gamma levels of a symbol")
@@ -51,21 +51,19 @@ async def _chosen(interaction: Interaction, symbol: str, reach: Range, wanted: I
 async def _show(interaction: Interaction, args: tuple[str, ...], theme: Theme | None) -> Reply:
     symbol, reach, interval = _asked(args)
     services = interaction.client.services
-    await services.usage.spend(interaction.user.id, Kind.CHART)
+    reader = await reading(interaction, Kind.CHART)
     theme = theme or await services.people.theme(interaction.user.id)
-    chain_age = await _chain_age(interaction)
-    picture = await services.price_history.picture(symbol, reach, interval, theme, chain_age)
-    now = services.market.now()
-    headline, embed = chart_cards.chart(picture, services.market.calendar.at(now), now, locale_for(interaction))
+    with_levels = await _may_have_levels(interaction)
+    picture = await services.price_history.picture(reader, symbol, reach, interval, theme, with_levels=with_levels)
+    headline, embed = chart_cards.chart(picture, services.market.calendar.at(picture.now), locale_for(interaction))
     attachment = Attachment("chart.png", picture.png, alt_text(picture.series, picture.levels))
     return Reply(headline, embed, _buttons(args, reach, theme), attachment)
 
 
 async def _csv(interaction: Interaction, args: tuple[str, ...]) -> Attachment | None:
     symbol, reach, interval = _asked(args)
-    services = interaction.client.services
-    await services.usage.spend(interaction.user.id, Kind.EXPORT)
-    series = await services.price_history.series(symbol, reach, interval)
+    reader = await reading(interaction, Kind.EXPORT)
+    series = await interaction.client.services.price_history.series(reader, symbol, reach, interval)
     words = (
         f"**{symbol}** {RANGE_WORDS[reach]}, {len(series.candles)} candles of {INTERVAL_WORDS[interval]} "
         f"to {moment(series.last_at, 'f')} · {series.source}, {lateness(series.delay)}"
@@ -75,12 +73,12 @@ async def _csv(interaction: Interaction, args: tuple[str, ...]) -> Attachment | 
 
 async def _levels(interaction: Interaction, args: tuple[str, ...]) -> Sequence[NamedLevel]:
     symbol, reach, interval = _asked(args)
-    history = interaction.client.services.price_history
-    series = await history.series(symbol, reach, interval)
+    history, reader = interaction.client.services.price_history, await reading_again(interaction)
+    series = await history.series(reader, symbol, reach, interval)
     named = [("Day high", series.day_high), ("Day low", series.day_low)]
     if series.previous_close:
         named.append(("Previous close", series.previous_close))
-    levels = await history.option_levels(symbol, _AS_DRAWN)
+    levels = await history.option_levels(reader, symbol)
     named += [(level.name, level.price) for level in levels.prices]
     return [NamedLevel(name, Decimal(repr(price))) for name, price in named]
 
@@ -88,11 +86,12 @@ async def _levels(interaction: Interaction, args: tuple[str, ...]) -> Sequence[N
 CHART = SceneKind(_show, _csv, _levels)
 
 
-async def _chain_age(interaction: Interaction) -> timedelta | None:
+async def _may_have_levels(interaction: Interaction) -> bool:
     try:
-        return (await interaction.client.services.usage.spend(interaction.user.id, Kind.CHAIN)).chain_age
+        await interaction.client.services.usage.spend(interaction.user.id, Kind.CHAIN)
     except LimitReached:
-        return None  # a chart without the levels is still the chart that was asked for
+        return False  # a chart without the levels is still the chart that was asked for
+    return True
 
 
 def _buttons(args: tuple[str, ...], reach: Range, theme: Theme) -> discord.ui.View:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from discord import app_commands
 
+from bot.audience import reading
 from bot.commands.chain import file_of
 from bot.params import ExpiryParam, TickerParam
 from bot.replies import Attachment, Interaction, Reply, answer
@@ -32,9 +33,8 @@ async def chain(
 
 
 async def _chain(interaction: Interaction, symbol: str, wanted: str) -> Reply:
-    services = interaction.client.services
-    terms = await services.usage.spend(interaction.user.id, Kind.EXPORT)
-    table = file_of(await services.options.table(symbol, wanted, max_age=terms.chain_age))
+    reader = await reading(interaction, Kind.EXPORT)
+    table = file_of(await interaction.client.services.options.table(reader, symbol, wanted))
     file = await fitting(table, interaction.filesize_limit)
     return Reply(file.description, attachment=file, private=True)
 

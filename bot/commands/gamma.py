@@ -12,6 +12,7 @@ from babel.dates import format_date
 from discord import app_commands
 
 from bot import gamma_cards
+from bot.audience import reading, reading_again
 from bot.numbers import locale_for, moment
 from bot.params import TickerParam
 from bot.pictures import Choose, NamedLevel, Scene, SceneKind, Show, Tool, tools
@@ -24,9 +25,10 @@ from services.errors import DatabaseAway, OtherVersion
 from services.expiration import Expiry
 from services.gamma import Gamma
 from services.gamma_table import table
-from services.gamma_words import alt_text, lateness
+from services.gamma_words import alt_text
 from services.lens import Lens, Mode
-from services.plans import PLANS, Kind, Plan
+from services.plans import Kind
+from services.source_words import lateness
 
 _FILTERS = {
     Expiry.ZERO_DTE: "0DTE",
@@ -141,10 +143,10 @@ async def _themed(interaction: Interaction, args: tuple[str, ...], theme: Theme 
 async def _show(interaction: Interaction, args: tuple[str, ...], theme: Theme | None) -> Reply:
     symbol, lens, tall = _asked(args)
     services = interaction.client.services
-    terms = await services.usage.spend(interaction.user.id, Kind.CHAIN)
+    reader = await reading(interaction, Kind.CHAIN)
     theme = theme or await services.people.theme(interaction.user.id)
     size = PORTRAIT if tall else LANDSCAPE
-    picture = await services.levels.picture(symbol, lens, theme, size, max_age=terms.chain_age)
+    picture = await services.levels.picture(reader, symbol, lens, theme, size)
     headline, embed = gamma_cards.gamma(picture.gamma, locale_for(interaction))
     view = _buttons(interaction, picture.gamma, args, theme)
     return Reply(headline, embed, view, Attachment("gamma.png", picture.png, alt_text(picture.gamma)))
@@ -152,20 +154,18 @@ async def _show(interaction: Interaction, args: tuple[str, ...], theme: Theme | 
 
 async def _csv(interaction: Interaction, args: tuple[str, ...]) -> Attachment | None:
     symbol, lens, _ = _asked(args)
-    services = interaction.client.services
-    terms = await services.usage.spend(interaction.user.id, Kind.EXPORT)
-    found = await services.levels.of(symbol, lens, max_age=terms.chain_age)
+    reader = await reading(interaction, Kind.EXPORT)
+    found = await interaction.client.services.levels.of(reader, symbol, lens)
     words = (
         f"**{symbol}** gamma by strike, {len(found.strikes)} strikes, {moment(found.as_of, 'f')} · "
-        f"{found.source}, {lateness(found)}"
+        f"{found.source}, {lateness(found.delay)}"
     )
     return Attachment(f"{symbol}-gamma-{found.as_of:%Y%m%d-%H%M}.csv", table(found), words)
 
 
 async def _levels(interaction: Interaction, args: tuple[str, ...]) -> Sequence[NamedLevel]:
     symbol, lens, _ = _asked(args)
-    # What is on the picture already, whatever the presser's plan.
-    found = await interaction.client.services.levels.of(symbol, lens, max_age=PLANS[Plan.FREE].chain_age)
+    found = await interaction.client.services.levels.of(await reading_again(interaction), symbol, lens)
     named = [(words, getattr(found, name)) for name, words in _LEVELS.items()]
     if found.expected_move:
         named += [
@@ -177,9 +177,8 @@ async def _levels(interaction: Interaction, args: tuple[str, ...]) -> Sequence[N
 
 async def _show_words(interaction: Interaction, args: tuple[str, ...], _theme: Theme | None) -> Reply:
     symbol, lens, _ = _asked((*args, Expiry.ALL, ""))
-    services = interaction.client.services
-    terms = await services.usage.spend(interaction.user.id, Kind.CHAIN)
-    found = await services.levels.of(symbol, lens, max_age=terms.chain_age)
+    reader = await reading(interaction, Kind.CHAIN)
+    found = await interaction.client.services.levels.of(reader, symbol, lens)
     headline, embed = gamma_cards.levels(found, locale_for(interaction))
     scene = Scene("levels", args, Theme.DARK)
     view = discord.ui.View(timeout=None)

@@ -44,19 +44,19 @@ async def gamma_history(
 async def _show(interaction: Interaction, args: tuple[str, ...], theme: Theme | None) -> Reply:
     symbol, days, slot = _asked(args)
     services = interaction.client.services
-    await services.usage.spend(interaction.user.id, Kind.CHAIN)
+    terms = await services.usage.spend(interaction.user.id, Kind.CHAIN)
     theme = theme or await services.people.theme(interaction.user.id)
     if slot is None:
-        return _overview(interaction, await services.gamma_history.picture(symbol, days, theme), args, theme)
+        return _overview(interaction, await services.gamma_history.picture(symbol, days, theme, terms), args, theme)
     moment_asked = None if slot == BEGIN else _slot(slot)
-    return _replayed(interaction, await services.gamma_history.frame(symbol, moment_asked, theme), args, theme)
+    return _replayed(interaction, await services.gamma_history.frame(symbol, moment_asked, theme, terms), args, theme)
 
 
 async def _csv(interaction: Interaction, args: tuple[str, ...]) -> Attachment | None:
     symbol, days, _ = _asked(args)
     services = interaction.client.services
-    await services.usage.spend(interaction.user.id, Kind.EXPORT)
-    series = await services.gamma_history.series(symbol, days)
+    terms = await services.usage.spend(interaction.user.id, Kind.EXPORT)
+    series = await services.gamma_history.series(symbol, days, terms)
     if not series.points:
         return None
     words = f"**{symbol}** gamma history, {len(series.points)} points. {history_cards.stored(series)}"
@@ -65,7 +65,9 @@ async def _csv(interaction: Interaction, args: tuple[str, ...]) -> Attachment | 
 
 async def _levels(interaction: Interaction, args: tuple[str, ...]) -> Sequence[NamedLevel]:
     symbol, days, _ = _asked(args)
-    points = (await interaction.client.services.gamma_history.series(symbol, days)).points
+    services = interaction.client.services
+    terms = await services.usage.terms(interaction.user.id)
+    points = (await services.gamma_history.series(symbol, days, terms)).points
     found = [(words, getattr(points[-1], name)) for name, words in history_cards.LEVELS.items()] if points else []
     return [NamedLevel(words, Decimal(str(price))) for words, price in found if price is not None]
 

@@ -7,6 +7,7 @@ import discord
 from discord import app_commands
 
 from bot import expiry_words, iv_cards
+from bot.audience import reading, reading_again
 from bot.numbers import locale_for, moment
 from bot.params import ExpiryParam, TickerParam
 from bot.pictures import NamedLevel, Scene, SceneKind, Show, tools
@@ -14,9 +15,10 @@ from bot.replies import Attachment, Interaction, Reply, answer
 from db.models import Theme
 from services.errors import OtherVersion
 from services.options import VolatilityPicture, place_of
-from services.plans import PLANS, Kind, Plan
+from services.plans import Kind
+from services.source_words import lateness
 from services.volatility_table import table
-from services.volatility_words import View, alt_text, day, lateness
+from services.volatility_words import View, alt_text, day
 
 _VIEWS = {View.SKEW: "Skew", View.TERM: "Term structure", View.CONE: "Expected move"}
 _BELOW = 2
@@ -40,9 +42,9 @@ async def iv(
 async def _show(interaction: Interaction, args: tuple[str, ...], theme: Theme | None) -> Reply:
     symbol, wanted, view = _asked(args)
     services = interaction.client.services
-    terms = await services.usage.spend(interaction.user.id, Kind.CHAIN)
+    reader = await reading(interaction, Kind.CHAIN)
     theme = theme or await services.people.theme(interaction.user.id)
-    picture = await services.options.picture(symbol, wanted, view, theme, max_age=terms.chain_age)
+    picture = await services.options.picture(reader, symbol, wanted, view, theme)
     headline, embed = iv_cards.iv(picture, locale_for(interaction))
     alt = alt_text(picture.volatility, picture.chosen, picture.view)
     return Reply(headline, embed, _buttons(interaction, picture, theme), Attachment("iv.png", picture.png, alt))
@@ -50,9 +52,8 @@ async def _show(interaction: Interaction, args: tuple[str, ...], theme: Theme | 
 
 async def _csv(interaction: Interaction, args: tuple[str, ...]) -> Attachment | None:
     symbol, *_ = _asked(args)
-    services = interaction.client.services
-    terms = await services.usage.spend(interaction.user.id, Kind.EXPORT)
-    found = await services.options.volatility(symbol, max_age=terms.chain_age)
+    reader = await reading(interaction, Kind.EXPORT)
+    found = await interaction.client.services.options.volatility(reader, symbol)
     words = (
         f"**{symbol}** volatility, {len(found.terms)} expirations, {moment(found.as_of, 'f')} · "
         f"{found.source}, {lateness(found.delay)}"
@@ -61,9 +62,8 @@ async def _csv(interaction: Interaction, args: tuple[str, ...]) -> Attachment | 
 
 
 async def _levels(interaction: Interaction, args: tuple[str, ...]) -> Sequence[NamedLevel]:
-    # What is on the picture already, whatever the presser's plan.
     symbol, wanted, _ = _asked(args)
-    found = await interaction.client.services.options.volatility(symbol, max_age=PLANS[Plan.FREE].chain_age)
+    found = await interaction.client.services.options.volatility(await reading_again(interaction), symbol)
     term = found.terms[place_of(found, wanted)]
     if term.move is None:
         return []

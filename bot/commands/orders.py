@@ -8,7 +8,7 @@ from bot import order_list, tickets
 from bot.missed import told
 from bot.params import PriceParam, TickerParam
 from bot.replies import Interaction, answer
-from db.models import Side, Spec, Tif
+from db.order_models import Side, Spec, Tif
 
 _TIFS = [
     app_commands.Choice(name="Day: until the close", value=Tif.DAY.value),

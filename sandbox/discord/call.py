@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.discord.message import Uploads
 from sandbox.discord.rules import Refusal
 from sandbox.discord.state import State
-from sandbox.discord.world import Json
+from sandbox.discord.world import Json, User
 
 
 @dataclass(slots=True)
@@ -20,6 +20,9 @@ class Call:
     query: Mapping[str, str]
     body: Any = None
     uploads: Uploads = field(default_factory=dict)
+    authorization: str = ""
+    user: User | None = None
+    """Whose OAuth2 token it bears; None: the bot's, or none."""
 
     @property
     def fields(self) -> Json:
@@ -47,7 +50,11 @@ Handler = Callable[[State, Call], Any]
 
 @dataclass(frozen=True)
 class Route:
-    """A route: its handler returns the JSON to answer (None for 204); `token` routes carry their right in the path."""
+    """A route: its handler returns the JSON to answer (None for 204).
+
+    `token` routes carry their right in the path or the body; `bearer` ones are open to people too, by OAuth2; `form`
+    ones take nothing but a form.
+    """
 
     method: str
     path: str
@@ -55,6 +62,8 @@ class Route:
     limit: int = 50
     window_s: float = 1.0
     token: bool = False
+    bearer: bool = False
+    form: bool = False
 
     @property
     def unlimited(self) -> bool:

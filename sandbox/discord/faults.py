@@ -17,6 +17,7 @@ WAITING = {
     "rate_limit": ("scope", "retry_after"),
     "server_error": ("status",),
     "old_edits": (),
+    "invalid_grant": (),
     "abort": (),
 }
 AT_ONCE = {"gateway_drop", "gateway_reset", "reconnect", "invalid_session", "gateway_away"}

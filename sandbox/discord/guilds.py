@@ -49,9 +49,11 @@ def get_application(state: State, _call: Call) -> Json:
     }
 
 
-def get_me(state: State, _call: Call) -> Json:
-    about = {"mfa_enabled": False, "locale": "en-US", "verified": True, "email": None, "premium_type": 0}
-    return state.world.bot.wire() | about
+def get_me(state: State, call: Call) -> Json:
+    about: Json = {"mfa_enabled": False, "locale": "en-US", "premium_type": 0}
+    if call.user:  # who allowed `identify` alone shows no address
+        return call.user.wire() | about | {"locale": call.user.locale}
+    return state.world.bot.wire() | about | {"verified": True, "email": None}
 
 
 def get_user(state: State, call: Call) -> Json:
@@ -200,7 +202,7 @@ ROUTES = (
     Route("GET", "/gateway/bot", get_gateway_bot),
     Route("GET", "/applications/@me", get_application),
     Route("GET", "/oauth2/applications/@me", get_application),
-    Route("GET", "/users/@me", get_me),
+    Route("GET", "/users/@me", get_me, bearer=True),
     Route("GET", "/users/@me/guilds", my_guilds),
     Route("GET", "/users/{user}", get_user),
     Route("GET", "/guilds/{guild}", get_guild),

@@ -6,21 +6,23 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import BodyPartReader, web
 
-from sandbox.discord import callbacks, channels, commands, guilds
+from sandbox.discord import callbacks, channels, commands, guilds, oauth
 from sandbox.discord.call import Call, Created, Route
 from sandbox.discord.message import Upload
 from sandbox.discord.rules import FILE_BYTES, REQUEST_BYTES, Form, Refusal, too_large, unauthorized, unknown
 from sandbox.discord.state import Exchange, State
 from sandbox.discord.world import Json
+from sandbox.grants import Denied
 
 log = logging.getLogger(__name__)
 
 PREFIX = "/api/v10"
-ROUTES = (*guilds.ROUTES, *channels.ROUTES, *commands.ROUTES, *callbacks.ROUTES)
+ROUTES = (*guilds.ROUTES, *channels.ROUTES, *commands.ROUTES, *callbacks.ROUTES, *oauth.ROUTES)
 GLOBAL_LIMIT = 50
 BUCKETS_KEPT = 2_000
 ACCEPTED = "{'application/json', 'application/x-www-form-urlencoded', 'multipart/form-data'}"
@@ -94,6 +96,8 @@ class Rest:
 
     def routes(self) -> list[web.RouteDef]:
         known = [web.route(route.method, PREFIX + route.path, self._serve(route)) for route in ROUTES]
+        # Discord's documentation names the addresses of tokens without a version.
+        known += [web.route(route.method, "/api" + route.path, self._serve(route)) for route in oauth.ROUTES]
         return [*known, web.route("*", "/api/{tail:.*}", self._unknown)]
 
     def _serve(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -103,23 +107,24 @@ class Rest:
                 state.base_url = str(request.url.origin())
             if route.unlimited and (delay := state.faults.take("callback_delay", request.path)):
                 await asyncio.sleep(float(delay["seconds"]))
-            call = Call(request.match_info, request.query)
+            call = Call(request.match_info, request.query, authorization=request.headers.get("Authorization", ""))
             headers = limit_headers(route, route.limit - 1, route.window_s)
             try:
                 self._order(route, request.path)
-                headers = self._admit(route, request)
-                await _read(request, call)
+                headers = self._admit(route, request, call)
+                await _read(route, request, call)
                 answer = route.handler(state, call)
                 status = 204 if answer is None else 200
                 if isinstance(answer, Created):
                     status, answer = 201, answer.answer
-            except Refusal as refusal:
+            except (Refusal, Denied) as refusal:
                 status, answer = refusal.status, refusal.body
                 log.info("%s %s refused: %s", request.method, request.path, refusal.body)
             except _Limited as limited:
                 status, answer = 429, limited.body
                 headers = limited.headers | limit_headers(route, 0, limited.body["retry_after"])
-            return await self._answer(request, call, status, answer, headers)
+            # The official description leaves out where tokens are made, and secrets pass there.
+            return await self._answer(request, call, status, answer, headers, told=not route.form)
 
         return serve
 
@@ -134,31 +139,34 @@ class Rest:
         if error := faults.take("server_error", path):
             raise _refusal(int(error["status"]))
 
-    def _admit(self, route: Route, request: web.Request) -> Headers:
+    def _admit(self, route: Route, request: web.Request, call: Call) -> Headers:
         if not request.headers.get("User-Agent"):
             raise Refusal(403, 40333, "internal network error")
         if not route.token:
-            kind, _, token = request.headers.get("Authorization", "").partition(" ")
-            if kind != "Bot" or not self._state.accepts(token):
+            kind, _, token = call.authorization.partition(" ")
+            if kind == "Bearer" and route.bearer:
+                call.user = oauth.bearer(self._state, token)
+            elif kind != "Bot" or not self._state.accepts(token):
                 raise unauthorized()
         if not self._state.rate_limits or route.unlimited:
             return limit_headers(route, route.limit - 1, route.window_s)
         params = request.match_info
-        major = params.get("channel") or params.get("guild") or params.get("token") or ""
+        person = call.user.id if call.user else ""
+        major = params.get("channel") or params.get("guild") or params.get("token") or person
         remaining, reset_after = self._limits.count(route.bucket, major, route.limit, route.window_s)
         if remaining < 0:
             raise _Limited("user", reset_after)
-        if not route.token:
+        if not (route.token or call.user):
             over, over_after = self._limits.count("global", "", GLOBAL_LIMIT, 1.0)
             if over < 0:
                 raise _Limited("global", over_after)
         return limit_headers(route, remaining, reset_after)
 
     async def _answer(
-        self, request: web.Request, call: Call, status: int, answer: Any, headers: Headers
+        self, request: web.Request, call: Call, status: int, answer: Any, headers: Headers, *, told: bool = True
     ) -> web.StreamResponse:
         state = self._state
-        if state.record:
+        if state.record and told:
             names = tuple(upload.filename for upload in call.uploads.values())
             state.requests.append(Exchange(request.method, request.path, call.body, status, answer, names))
         cut = state.faults.take("abort", request.path) is not None
@@ -200,9 +208,11 @@ async def _cut(request: web.Request, body: bytes) -> None:
         request.transport.abort()
 
 
-async def _read(request: web.Request, call: Call) -> None:
+async def _read(route: Route, request: web.Request, call: Call) -> None:
     kind = request.content_type
-    if kind == "multipart/form-data":
+    if route.form:
+        call.body = dict(parse_qsl(await request.text())) if kind == "application/x-www-form-urlencoded" else {}
+    elif kind == "multipart/form-data":
         await _read_multipart(request, call)
     elif request.can_read_body:
         if kind != "application/json":

@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.discord import people
+from sandbox.discord import oauth, people
 from sandbox.discord.interaction import Interaction
 from sandbox.discord.page_api import PageApi
 from sandbox.discord.person import Person
@@ -68,7 +68,7 @@ class Discord(State):
 
 
 def routes(discord: Discord) -> list[web.RouteDef]:
-    """All routes: REST, gateway, attachments, and the API of the page."""
+    """All routes: REST, the page of OAuth2, gateway, attachments, and the API of the page."""
 
     async def attachment(request: web.Request) -> web.Response:
         found = discord.attachments.get(request.match_info["attachment"])
@@ -78,6 +78,7 @@ def routes(discord: Discord) -> list[web.RouteDef]:
 
     return [
         *Rest(discord).routes(),
+        *oauth.page(discord),
         web.get("/gateway", discord.gateway.serve),
         web.get("/gateway/", discord.gateway.serve),
         web.get("/attachments/{channel}/{attachment}/{filename}", attachment),

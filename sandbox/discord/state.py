@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from secrets import token_urlsafe
 from typing import Any
 
 from sandbox.discord.faults import Faults
@@ -12,12 +13,14 @@ from sandbox.discord.interaction import Interaction
 from sandbox.discord.message import Attachment, Message
 from sandbox.discord.pages import Pages
 from sandbox.discord.world import Channel, Json, User, World, opening_bell
+from sandbox.grants import Client, Grants
 
 MESSAGES_KEPT = 500
 ATTACHMENTS_KEPT = 300
 INTERACTIONS_KEPT = 5_000
 MODALS_KEPT = 500
 REQUESTS_KEPT = 10_000
+LOGIN_S = 604_800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +39,15 @@ class Exchange:
 class State:
     """Everything behind the routes.
 
-    `token` None accepts any that is not empty; `record` keeps `requests`; `elsewhere` tells the page that the bot is on
-    another Discord.
+    `token` and `client_secret` None accept any that is not empty, `redirects` () any address of the web; `record` keeps
+    `requests`; `elsewhere` tells the page that the bot is on another Discord.
     """
 
     token: str | None = None
     base_url: str = ""
     application_id: str | None = None
+    client_secret: str | None = None
+    redirects: tuple[str, ...] = ()
     record: bool = False
     elsewhere: bool = False
     rate_limits: bool = True
@@ -53,6 +58,7 @@ class State:
     gateway: Gateway = field(init=False)
     faults: Faults = field(init=False)
     pages: Pages = field(init=False)
+    logins: Grants = field(init=False)
     requests: deque[Exchange] = field(init=False)
     unknown_requests: list[str] = field(init=False)
 
@@ -61,6 +67,8 @@ class State:
         self.gateway = Gateway(self.world, self.accepts, self.privileged_intents)
         self.faults = Faults(self.gateway)
         self.pages = Pages(self.world)
+        client = Client(self.world.application_id, self.client_secret, self.redirects)
+        self.logins = Grants(client, LOGIN_S, refreshes=True, token=lambda: token_urlsafe(22))
         self.gateway.on_presence = lambda online: self.pages.publish("BOT_PRESENCE", {"online": online})
         self.requests = deque(maxlen=REQUESTS_KEPT)
         self.unknown_requests = []

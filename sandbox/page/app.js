@@ -46,6 +46,7 @@ class Page {
     document.addEventListener("keydown", (event) => this.#key(event));
     WIDE.addEventListener("change", () => this.toggleWorld(WIDE.matches));
     addEventListener("hashchange", () => this.#openNamed(fragment()));
+    addEventListener("focus", () => this.#tellWho());
   }
 
   async start() {
@@ -106,6 +107,7 @@ class Page {
     this.state = await this.#patiently(async () => new State(await get("/sandbox/state"), who));
     const { me } = this.state;
     sessionStorage.setItem("as", me.id);
+    this.#tellWho();
     this.clock.locale = me.locale;
     this.interactions = new Interactions(me.id, (modal, origin) => this.modal.open(modal, origin));
     this.#wasConnected = false;
@@ -118,6 +120,11 @@ class Page {
     });
     this.world.showPresence();
     this.world.poll();
+  }
+
+  /** Whoever speaks in the tab in front is who the stand-ins' consent pages expect. */
+  #tellWho() {
+    if (this.state) document.cookie = `sandbox_person=${this.state.me.username}; path=/; SameSite=Lax`;
   }
 
   /** The sandbox may still be starting. */

@@ -1,6 +1,7 @@
 // The panel of the world around the chat: the market's clock and prices, and what can be made to go wrong.
 
 import { get, post, remove } from "./api.js";
+import { Brokers } from "./brokers.js";
 import { el, icon } from "./dom.js";
 import { nameOf } from "./state.js";
 
@@ -32,6 +33,14 @@ const FAULTS = [
       ["Hang for 20 s", { kind: "hang", seconds: 20 }],
       ["Answer 503", { kind: "status", status: 503 }],
       ["Stale by an hour", { kind: "stale", seconds: 3600 }],
+    ],
+  ],
+  [
+    "Brokers",
+    MARKET_FAULTS,
+    [
+      ["Answer the next link with 503", { kind: "status", status: 503, count: 1, path_contains: "/oauth/" }],
+      ["Refuse the next link", { kind: "invalid_grant", count: 1 }],
     ],
   ],
 ];
@@ -72,6 +81,7 @@ export class WorldPanel {
     this.trouble = el("p", { class: "world-trouble", role: "alert" });
     this.active = el("ul", { class: "active-faults", "aria-label": "Faults that wait" });
     this.presence = el("p", { class: "world-presence" });
+    this.brokers = new Brokers((act) => this.#try(act));
     this.node = el(
       "aside",
       { class: "world", id: "world", "aria-label": "World" },
@@ -113,6 +123,7 @@ export class WorldPanel {
           "Clear all faults",
         ),
       ),
+      this.brokers.node,
       el("section", { "aria-label": "Prices" }, el("h3", {}, "Prices"), this.symbols),
     );
     document.addEventListener("visibilitychange", () => document.hidden || this.poll());
@@ -124,7 +135,10 @@ export class WorldPanel {
     if (document.hidden) return;
     try {
       this.#show(await get("/sandbox/market"));
-      if (this.#visible() && this.node.querySelector(".faults").open) await this.#showFaults();
+      if (this.#visible()) {
+        if (this.node.querySelector(".faults").open) await this.#showFaults();
+        await this.brokers.refresh();
+      }
     } catch (error) {
       this.#complain(error);
     }

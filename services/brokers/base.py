@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from db.models import Account, Balance, Fill, Position, Side, Tif
+from db.order_models import Account, Balance, Fill, Position, Side, Tif
 
 
 class Word(StrEnum):

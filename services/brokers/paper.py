@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from db import paper
-from db.models import Account, Balance, Fill, Position, Side, Tif
+from db.order_models import Account, Balance, Fill, Position, Side, Tif
 from db.pool import Connection, Database, DatabaseUnavailable
 from services.brokers.base import Funds, NewOrder, Report, Word
 from services.clock import Phase

@@ -2,23 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from itertools import pairwise
 from typing import Final, Literal
 
+import httpx
+
 from services.clock import NEW_YORK, Sessions
 from services.feeds.alpaca_chain import OptionFeed, Options
-from services.feeds.alpaca_wire import Asset, Candle, Day, Snapshot, Trades, invalid, pages, vendor
+from services.feeds.alpaca_wire import Asset, Candle, Day, Snapshot, Trades, invalid, pages
 from services.feeds.alpaca_wire import Bars as BarPages
 from services.feeds.base import Access, Bar, Bars, Chain, Feed, Listing, Offer, Quote, Tick
-from services.feeds.upstream import PATIENCE, Patience, Upstream, api
+from services.feeds.entitlement import Entitlement
+from services.feeds.upstream import PATIENCE, QUOTES, TICKETS, Patience, Upstream, Vendor, api
 
 StockFeed = Literal["iex", "sip", "delayed_sip"]
 
 _DELAYS: Final = {"iex": timedelta(0), "sip": timedelta(0), "delayed_sip": timedelta(minutes=15)}
-_SOURCES: Final = {"iex": "Alpaca IEX", "sip": "Alpaca SIP", "delayed_sip": "Alpaca SIP"}
+_SOURCES: Final = {"iex": "{} IEX", "sip": "{} SIP", "delayed_sip": "{} SIP"}
 _TIMEFRAMES: Final = {
     timedelta(minutes=1): "1Min",
     timedelta(minutes=5): "5Min",
@@ -29,7 +32,10 @@ _TIMEFRAMES: Final = {
 
 
 class Alpaca(Feed):
-    """A `Feed` over https://docs.alpaca.markets/reference, closed by `close()`; its two APIs are limited apart."""
+    """A `Feed` over https://docs.alpaca.markets/reference, closed by `close()`; its two APIs are limited apart.
+
+    Of `stock_feeds` and `option_feeds` it reads the first that the account may.
+    """
 
     name = "alpaca"
     offers = frozenset(Offer)
@@ -38,22 +44,23 @@ class Alpaca(Feed):
         self,
         data_url: str,
         trading_url: str,
-        key: str,
-        secret: str,
+        vendor: Vendor,
         *,
-        stock_feed: StockFeed = "iex",
-        option_feed: OptionFeed = "indicative",
+        stock_feeds: Sequence[StockFeed] = ("iex",),
+        option_feeds: Sequence[OptionFeed] = ("indicative",),
         patience: Patience = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
+        pool: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._stock_feed: StockFeed = stock_feed
+        self._stocks = Entitlement(stock_feeds)
         self._patience = patience
-        as_us = vendor(key, secret)
-        data = api(data_url, as_us, patience, clock)
-        self._quick = Upstream("quotes", data, clock, urgent=True)
+        data = api(data_url, vendor, patience, clock, pool)
+        self._orders = Upstream("quotes for orders", data, clock, TICKETS)
+        self._quick = Upstream("quotes", data, clock, QUOTES)
         self._data = Upstream("data", data, clock)
-        self._trading = Upstream("trading", api(trading_url, as_us, patience, clock), clock)
-        self._options = Options(self._data, self._trading, option_feed)
+        self._trading = Upstream("trading", api(trading_url, vendor, patience, clock, pool), clock)
+        self._options = Options(self._data, self._trading, Entitlement(option_feeds))
+        self._sources = {feed: words.format(vendor.name) for feed, words in _SOURCES.items()}
         self._listings: tuple[date, Sequence[Listing]] | None = None
 
     async def listings(self) -> Sequence[Listing]:
@@ -75,8 +82,11 @@ class Alpaca(Feed):
 
         A symbol that Alpaca does not know, or has never seen a trade of, is left out.
         """
-        async with self._quick.deadline(self._patience.quick_s):
-            return await self._quotes(list(symbols), self._quick)
+        return await self._quickly(symbols, self._quick)
+
+    async def quotes_for_orders(self, symbols: Sequence[str]) -> dict[str, Quote]:
+        """Return quotes as `quotes` does, and use the rate limit up if it must be."""
+        return await self._quickly(symbols, self._orders)
 
     async def chain(self, symbol: str) -> Chain:
         """Return the whole chain; raises FeedUnavailable, UnknownSymbol or NoChain."""
@@ -90,40 +100,17 @@ class Alpaca(Feed):
         """
         if interval not in _TIMEFRAMES:
             raise ValueError(f"no bars of {interval}")
-        query = {
-            "symbols": symbol,
-            "timeframe": _TIMEFRAMES[interval],
-            "start": start.isoformat(),
-            "end": end.isoformat(),
-            "limit": "10000",
-            "adjustment": "split",
-            "feed": "iex" if self._stock_feed == "iex" else "sip",
-        }
-        candles: list[Candle] = []
+        query = {"symbols": symbol, "timeframe": _TIMEFRAMES[interval], "adjustment": "split"}
         async with self._data.deadline(self._patience.whole_s):
-            async for page in pages(self._data, "/v2/stocks/bars", query, BarPages):
-                candles += (page.bars or {}).get(symbol) or []
-        bars = tuple(Bar(c.t, c.o, c.h, c.l, c.c, int(c.v)) for c in candles)
-        return Bars(symbol, bars, _SOURCES[self._stock_feed], _DELAYS[self._stock_feed], self.now())
+            return await self._stocks.ask(lambda feed: self._candles(symbol, query, start, end, feed))
 
     async def trades(self, symbols: Sequence[str], start: datetime, end: datetime) -> Sequence[Tick]:
         """Return the trades from `start` to `end`, both included, that make a last price; by symbol, then by time.
 
         Raises FeedUnavailable.
         """
-        query = {
-            "symbols": ",".join(symbols),
-            "start": start.isoformat(),
-            "end": end.isoformat(),
-            "limit": "10000",
-            "feed": "iex" if self._stock_feed == "iex" else "sip",
-        }
-        found: list[Tick] = []
         async with self._data.deadline(self._patience.whole_s):
-            async for page in pages(self._data, "/v2/stocks/trades", query, Trades):
-                for symbol, trades in (page.trades or {}).items():
-                    found += [trade.tick(symbol) for trade in trades or () if trade.counts]
-        return found
+            return await self._stocks.ask(lambda feed: self._trades(symbols, start, end, feed))
 
     async def sessions(self, first: date, last: date) -> Sessions:
         """Return the regular sessions from one New York date to another, half days and closures of any reason included.
@@ -143,8 +130,8 @@ class Alpaca(Feed):
         return found
 
     def access(self) -> Sequence[Access]:
-        """Return how far the data API, for quotes and for the rest, and the trading API let us in."""
-        return self._quick.access, self._data.access, self._trading.access
+        """Return how far the data API, for quotes, orders and the rest, and the trading API let us in."""
+        return self._quick.access, self._orders.access, self._data.access, self._trading.access
 
     def now(self) -> datetime:
         """Return the time at Alpaca: the last `Date` header and what has passed since; our own before the first."""
@@ -162,18 +149,52 @@ class Alpaca(Feed):
     async def _quote_of(self, symbol: str) -> Quote | None:
         return (await self._quotes([symbol], self._data)).get(symbol)
 
+    async def _quickly(self, symbols: Sequence[str], way: Upstream) -> dict[str, Quote]:
+        async with way.deadline(self._patience.quick_s):
+            return await self._quotes(list(symbols), way)
+
     async def _quotes(self, symbols: list[str], way: Upstream) -> dict[str, Quote]:
-        query = {"symbols": ",".join(symbols), "feed": self._stock_feed}
+        return await self._stocks.ask(lambda feed: self._snapshots(symbols, way, feed))
+
+    async def _snapshots(self, symbols: list[str], way: Upstream, feed: StockFeed) -> dict[str, Quote]:
+        query = {"symbols": ",".join(symbols), "feed": feed}
         answer = await way.get("/v2/stocks/snapshots", query, {200, 400})
         if unread := invalid(way, answer):
             # One symbol that Alpaca cannot read must not take the others down with it.
             left = [symbol for symbol in symbols if symbol not in unread]
-            return await self._quotes(left, way) if 0 < len(left) < len(symbols) else {}
+            return await self._snapshots(left, way, feed) if 0 < len(left) < len(symbols) else {}
         snapshots = way.read(answer, dict[str, Snapshot | None])
-        quotes = (self._quote(symbol, snapshot) for symbol, snapshot in snapshots.items() if snapshot)
+        quotes = (self._quote(symbol, snapshot, feed) for symbol, snapshot in snapshots.items() if snapshot)
         return {quote.symbol: quote for quote in quotes if quote}
 
-    def _quote(self, symbol: str, snapshot: Snapshot) -> Quote | None:
+    async def _candles(
+        self, symbol: str, query: Mapping[str, str], start: datetime, end: datetime, feed: StockFeed
+    ) -> Bars:
+        candles: list[Candle] = []
+        if within := self._within(start, end, feed):
+            async for page in pages(self._data, "/v2/stocks/bars", {**query, **within}, BarPages):
+                candles += (page.bars or {}).get(symbol) or []
+        bars = tuple(Bar(c.t, c.o, c.h, c.l, c.c, int(c.v)) for c in candles)
+        return Bars(symbol, bars, self._sources[feed], _DELAYS[feed], self.now())
+
+    async def _trades(self, symbols: Sequence[str], start: datetime, end: datetime, feed: StockFeed) -> Sequence[Tick]:
+        found: list[Tick] = []
+        if within := self._within(start, end, feed):
+            async for page in pages(self._data, "/v2/stocks/trades", {"symbols": ",".join(symbols), **within}, Trades):
+                for symbol, trades in (page.trades or {}).items():
+                    found += [trade.tick(symbol) for trade in trades or () if trade.counts]
+        return found
+
+    def _within(self, start: datetime, end: datetime, feed: StockFeed) -> dict[str, str]:
+        """Return the part of a query that says of when and from which feed, empty where that feed is not so far yet."""
+        if delay := _DELAYS[feed]:
+            end = min(end, self.now() - delay)
+        if end < start:
+            return {}
+        exchange = "iex" if feed == "iex" else "sip"
+        return {"start": start.isoformat(), "end": end.isoformat(), "limit": "10000", "feed": exchange}
+
+    def _quote(self, symbol: str, snapshot: Snapshot, feed: StockFeed) -> Quote | None:
         trade, top, bar = snapshot.latest_trade, snapshot.latest_quote, snapshot.daily_bar
         if trade is None or not trade.p:
             return None
@@ -186,8 +207,8 @@ class Alpaca(Feed):
             as_of=max(trade.t, top.t) if top and (top.bp or top.ap) else trade.t,
             traded_at=trade.t,
             quoted_at=top.t if top and (top.bp or top.ap) else None,
-            source=_SOURCES[self._stock_feed],
-            delay=_DELAYS[self._stock_feed],
+            source=self._sources[feed],
+            delay=_DELAYS[feed],
             previous_close=before.c if before else None,
             bid=(top.bp or None) if top else None,
             ask=(top.ap or None) if top else None,

@@ -5,31 +5,32 @@ import math
 import re
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.errors import NoChain, UnknownSymbol
+from services.feeds import chain_table
 from services.feeds.alpaca_wire import Contract, Contracts, Greeks, OptionSnapshot, OptionSnapshots, pages
 from services.feeds.base import AM_ROOTS, Chain, Quote
+from services.feeds.chain_table import OPEN_INTEREST, Row, Table
+from services.feeds.entitlement import Entitlement
 from services.feeds.upstream import Upstream
 
 OptionFeed = Literal["indicative", "opra"]
-Floats = NDArray[np.float64]
 
 _DELAYS: Final = {"indicative": timedelta(minutes=15), "opra": timedelta(0)}
-_SOURCES: Final = {"indicative": "Alpaca indicative", "opra": "Alpaca OPRA"}
+_SOURCES: Final = {"indicative": "{} indicative", "opra": "{} OPRA"}
 _STANDARD = re.compile(r"[A-Z]{1,6}\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])[CP]\d{8}")
 # It changes once a day, in the night and not at an hour that Alpaca promises.
 _INTEREST_KEPT = timedelta(hours=1)
 _MOST_KEPT = 32
 _SAME_MOMENT = timedelta(minutes=2)
 
-_Page = tuple[list[str], Floats]
-"""Option symbols, and what `_values` makes of their snapshots."""
+_Page = tuple[list[str], Table]
+"""Option symbols and their rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class _OpenInterest:
 class Options:
     """The option side of Alpaca, over its data and its trading API."""
 
-    def __init__(self, data: Upstream, trading: Upstream, feed: OptionFeed) -> None:
-        self._data, self._trading, self._feed = data, trading, feed
+    def __init__(self, data: Upstream, trading: Upstream, feeds: Entitlement[OptionFeed]) -> None:
+        self._data, self._trading, self._feeds = data, trading, feeds
         self._interest: dict[str, _OpenInterest] = {}
 
     async def chain(self, symbol: str, underlying: Coroutine[Any, Any, Quote | None]) -> Chain:
@@ -58,26 +59,28 @@ class Options:
         async with asyncio.TaskGroup() as group:
             quoted = group.create_task(underlying)
             interest = group.create_task(self._open_interest(symbol))
-            sides = [group.create_task(self._snapshots(symbol, side)) for side in ("call", "put")]
+            sides = [group.create_task(self._side(symbol, side)) for side in ("call", "put")]
         quote, counted = quoted.result(), interest.result()
         listed = [page for side in sides for page in side.result()]
         names = [name for contracts, _ in listed for name in contracts]
         standard = np.array([name not in counted.adjusted for name in names], np.bool_)
         if not standard.any():
             raise NoChain(symbol) if quote else UnknownSymbol(symbol)
-        open_interest = np.array([counted.contracts.get(name, math.nan) for name in names])
-        table = np.column_stack([np.concatenate([values for _, values in listed]), open_interest])
-        return self._chain(symbol, quote, table[standard], counted.day)
+        rows = chain_table.joined(page for _, page in listed)
+        rows[:, OPEN_INTEREST] = [counted.contracts.get(name, math.nan) for name in names]
+        return self._chain(symbol, quote, rows[standard], counted.day)
 
-    async def _snapshots(self, symbol: str, side: str) -> list[_Page]:
+    async def _side(self, symbol: str, side: str) -> list[_Page]:
+        return await self._feeds.ask(lambda feed: self._snapshots(symbol, side, feed))
+
+    async def _snapshots(self, symbol: str, side: str, feed: OptionFeed) -> list[_Page]:
         path = f"/v1beta1/options/snapshots/{symbol}"
-        query = {"feed": self._feed, "limit": "1000", "type": side}
+        query = {"feed": feed, "limit": "1000", "type": side}
         found: list[_Page] = []
         async for page in pages(self._data, path, query, OptionSnapshots):
             # Page by page, so that a long chain does not hold up the event loop.
-            rows = {name: _values(name, each) for name, each in (page.snapshots or {}).items() if _is_standard(name)}
-            if rows:
-                found.append((list(rows), np.array(list(rows.values()), np.float64)))
+            rows = {name: _row(name, each) for name, each in (page.snapshots or {}).items() if _is_standard(name)}
+            found.append((list(rows), chain_table.table(rows.values())))
         return found
 
     async def _open_interest(self, symbol: str) -> _OpenInterest:
@@ -100,34 +103,23 @@ class Options:
         self._interest = dict(list(fresh.items())[1 - _MOST_KEPT :]) | {symbol: found}
         return found
 
-    def _chain(self, symbol: str, quote: Quote | None, table: Floats, counted: date | None) -> Chain:
-        strike, expiry, is_call, am_settled, bid, ask, iv, gamma, delta, volume, quoted, open_interest = table.T
-        if np.isnan(quoted).all():
+    def _chain(self, symbol: str, quote: Quote | None, rows: Table, counted: date | None) -> Chain:
+        as_of = chain_table.newest(rows)
+        if as_of is None:
             raise self._data.unavailable(f"it sent no quotes of {symbol} options")
-        as_of = datetime.fromtimestamp(float(np.nanmax(quoted)), UTC)
-        parity = _parity_spot(strike, expiry, is_call == 1, (bid + ask) / 2)
+        parity = _parity_spot(rows)
         together = quote is not None and abs(quote.as_of - as_of) <= _SAME_MOMENT
         spot = float(quote.price) if quote and (together or parity is None) else parity
         if spot is None:
             raise self._data.unavailable(f"it sent no price of {symbol} and too few option quotes to infer it from")
-        return Chain(
+        return chain_table.chain(
+            rows,
             symbol=symbol,
             spot=spot,
             as_of=as_of,
-            source=_SOURCES[self._feed],
-            delay=_DELAYS[self._feed],
+            source=_SOURCES[self._feeds.best].format(self._data.vendor_name),
+            delay=_DELAYS[self._feeds.best],
             open_interest_date=counted,
-            strike=strike,
-            expiry=expiry.astype(np.int32),
-            is_call=is_call == 1,
-            am_settled=am_settled == 1,
-            bid=bid,
-            ask=ask,
-            iv=iv,
-            gamma=gamma,
-            delta=delta,
-            open_interest=open_interest,
-            volume=volume,
         )
 
 
@@ -141,10 +133,10 @@ def _days(yymmdd: str) -> int:
     return (date(2000 + int(yymmdd[:2]), int(yymmdd[2:4]), int(yymmdd[4:])) - date(1970, 1, 1)).days
 
 
-def _values(name: str, snapshot: OptionSnapshot) -> tuple[float | None, ...]:
-    """Return strike, expiry, is call, is AM-settled, bid, ask, IV, gamma, delta, volume, and the time of the quote."""
+def _row(name: str, snapshot: OptionSnapshot) -> Row:
+    """Return all but the open interest, which another API tells."""
     top, greeks, bar = snapshot.latest_quote, snapshot.greeks or Greeks(), snapshot.daily_bar
-    return (
+    return Row(
         int(name[-8:]) / 1000,
         _days(name[-15:-9]),
         name[-9] == "C",
@@ -154,13 +146,16 @@ def _values(name: str, snapshot: OptionSnapshot) -> tuple[float | None, ...]:
         snapshot.implied_volatility,
         greeks.gamma,
         greeks.delta,
+        None,
         bar.v if bar else None,
         top.t.timestamp() if top else None,
     )
 
 
-def _parity_spot(strike: Floats, expiry: Floats, is_call: NDArray[np.bool_], mid: Floats) -> float | None:
+def _parity_spot(rows: Table) -> float | None:
     """Infer spot from the nearest expiry that is quoted on both sides: K + C − P where calls and puts cost alike."""
+    strike, expiry, is_call, _, bid, ask = rows.T[:6]
+    mid = (bid + ask) / 2
     for day in np.unique(expiry):
         call, put = (np.flatnonzero((expiry == day) & (is_call == side) & np.isfinite(mid)) for side in (True, False))
         common, at_call, at_put = np.intersect1d(strike[call], strike[put], return_indices=True)

@@ -10,9 +10,9 @@ import httpx
 import msgspec
 
 from services.feeds.base import Tick
-from services.feeds.upstream import Upstream, Vendor
+from services.feeds.upstream import Upstream, Vendor, members
 
-NAME = "Alpaca"
+_NAME = "Alpaca"
 
 _INVALID = re.compile(r"invalid symbol:? *(\S+)", re.IGNORECASE)
 # Sale conditions of CTA and UTP that leave the last price as it was (/v2/stocks/meta/conditions/trade): cash, next day,
@@ -135,9 +135,16 @@ class Error(msgspec.Struct):
 Page = TypeVar("Page", Bars, Trades, OptionSnapshots, Contracts)
 
 
-def vendor(key: str, secret: str) -> Vendor:
-    """Return how Alpaca's APIs are talked to."""
-    return Vendor(NAME, {"APCA-API-KEY-ID": key, "APCA-API-SECRET-KEY": secret}, complaint=_complaint)
+def by_key(key: str, secret: str) -> Vendor:
+    """Return how Alpaca's APIs are talked to with a key of our own."""
+    headers = {"APCA-API-KEY-ID": key, "APCA-API-SECRET-KEY": secret}
+    return Vendor(_NAME, headers, complaint=_complaint, signed_out=_signed_out)
+
+
+def by_token(token: str) -> Vendor:
+    """Return how Alpaca's APIs are talked to for a member who has linked their account."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return members(Vendor(_NAME, headers, complaint=_complaint, signed_out=_signed_out))
 
 
 def invalid(upstream: Upstream, answer: httpx.Response) -> frozenset[str]:
@@ -162,6 +169,12 @@ async def pages(upstream: Upstream, path: str, query: dict[str, str], kind: type
             raise upstream.nonsense(": the same page twice")
         seen.add(token)
         query = query | {"page_token": token}
+
+
+def _signed_out(status: int, words: str) -> bool:
+    # The data API says 403 to strangers too, in one word; to customers it says what they lack.
+    # https://docs.alpaca.markets/docs/market-data-faq
+    return status == 401 or (status == 403 and words.strip(". ").lower() == "forbidden")
 
 
 def _complaint(body: bytes) -> str:

@@ -96,7 +96,7 @@ class Bar:
     volume: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Bars:
     """Candles of one symbol, oldest first, and whose they are."""
 
@@ -178,6 +178,10 @@ class Feed:
     async def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
         """Return quotes by canonical symbol; a symbol the source does not know is left out."""
         raise NotImplementedError
+
+    async def quotes_for_orders(self, symbols: Sequence[str]) -> dict[str, Quote]:
+        """Return quotes as `quotes` does, before everything else that the source is asked for."""
+        return await self.quotes(symbols)
 
     async def chain(self, symbol: str) -> Chain:
         """Return the whole option chain; raises `UnknownSymbol` or `NoChain`."""

@@ -2,12 +2,13 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from services.clock import NEW_YORK
 from services.errors import BadData
 from services.feeds.base import AM_ROOTS, Chain, Quote
+from services.feeds.json_table import JsonTable, NotAlike, json_tables
 
 SOURCE = "Cboe file"
 LIVE_SOURCE = "Cboe delayed"
@@ -30,10 +32,12 @@ _DATE_FORMATS = (
     "%Y-%m-%d %H:%M:%S",
 )
 _CALL, _PUT = ord("C") - ord("0"), ord("P") - ord("0")
+_TAIL = 15  # characters of a contract's name after its root: six of the expiry, C or P, eight of the strike
 _COLUMNS = ("bid", "ask", "iv", "gamma", "delta", "open_interest", "volume")
 _TITLES = ("Bid", "Ask", "IV", "Gamma", "Delta", "Open Interest", "Volume")
 
 Strings = Sequence[str]
+Columns = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,7 @@ class _Option(msgspec.Struct, gc=False):
     volume: float | None = None
 
 
-class _Data(msgspec.Struct, gc=False):
-    options: list[_Option]
+class _Underlying(msgspec.Struct, kw_only=True, gc=False):
     current_price: Decimal | None = None
     prev_day_close: Decimal | None = None
     bid: Decimal | None = None
@@ -68,13 +71,38 @@ class _Data(msgspec.Struct, gc=False):
     last_trade_time: datetime | None = None
 
 
+class _Data(_Underlying, kw_only=True, gc=False):
+    options: list[_Option]
+
+
+class _UnreadData(_Underlying, kw_only=True, gc=False):
+    options: msgspec.Raw
+
+
 class _Answer(msgspec.Struct, gc=False):
     timestamp: str
     symbol: str
     data: _Data
 
 
+class _UnreadAnswer(msgspec.Struct, gc=False):
+    timestamp: str
+    symbol: str
+    data: _UnreadData
+
+
+class _Names(NamedTuple):
+    """The names of contracts, taken apart."""
+
+    roots: Strings
+    root: NDArray[np.int64]
+    """Of each contract, as its number among the roots."""
+    tails: NDArray[np.uint8]
+    """The characters after the root: a row for each of the fifteen places, a column for each contract."""
+
+
 _decoder = msgspec.json.Decoder(_Answer)
+_unread_decoder = msgspec.json.Decoder(_UnreadAnswer)
 
 
 def read(path: Path, symbol: str | None = None) -> Recording:
@@ -95,10 +123,8 @@ def read(path: Path, symbol: str | None = None) -> Recording:
 
 def parse_delayed_quotes(content: bytes, symbol: str | None = None) -> Recording:
     """Parse an answer of `delayed_quotes/options/{SYM}.json`: `timestamp` is UTC, IV a fraction with 0 for none."""
-    answer = _decoder.decode(content)
+    answer, names, columns = _at_once(content) or _one_by_one(content)
     data = answer.data
-    names = [option.option for option in data.options]
-    columns = {name: _column(data.options, name) for name in _COLUMNS}
     as_of = datetime.strptime(answer.timestamp, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
     name = symbol or answer.symbol.lstrip("_^$").upper()
     quote = Quote(
@@ -148,7 +174,7 @@ def parse_quote_table(text: str, symbol: str | None = None) -> Recording:
         for name, title in zip(_COLUMNS, _TITLES, strict=True)
     }
     quote = _quote_of_header(header, symbol or (_symbol(names[0]) if names else ""))
-    return Recording(quote, _chain(quote, names, columns))
+    return Recording(quote, _chain(quote, _taken_apart(names), columns))
 
 
 def moment_of_header(text: str) -> datetime | None:
@@ -190,19 +216,57 @@ def _quote_of_header(header: str, symbol: str) -> Quote:
     )
 
 
-def _chain(quote: Quote, names: Strings, columns: dict[str, NDArray[np.float64]]) -> Chain:
-    roots = [name[:-15] for name in names]
-    tails = "".join([name[-15:].rjust(15) for name in names]).encode("ascii", "replace")
-    digits = np.frombuffer(tails, dtype=np.uint8).reshape(len(names), 15).astype(np.int32) - ord("0")
+def _one_by_one(content: bytes) -> tuple[_Answer, _Names, Columns]:
+    answer = _decoder.decode(content)
+    options = answer.data.options
+    return answer, _taken_apart([each.option for each in options]), {key: _column(options, key) for key in _COLUMNS}
+
+
+def _at_once(content: bytes) -> tuple[_UnreadAnswer, _Names, Columns] | None:
+    # What cannot be read so, be it sound or not, is read or refused one by one.
+    try:
+        answer = _unread_decoder.decode(content)
+        tables = json_tables(memoryview(answer.data.options), ("option", *_COLUMNS))
+        roots, tails, columns = zip(
+            *[(*_cut_out(table), table.numbers(slice(1, None))) for table in tables], strict=True
+        )
+    except (NotAlike, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    each, root = np.unique(np.concatenate(roots), return_inverse=True)
+    texts = [int(word).to_bytes(8, "little").strip(b"\0").decode() for word in each]
+    names = _Names(texts, root, np.concatenate(tails, axis=1))
+    return answer, names, dict(zip(_COLUMNS, np.concatenate(columns, axis=1), strict=True))
+
+
+def _cut_out(table: JsonTable) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+    begin, end = table.begin[:, 0] + 1, table.end[:, 0] - 1  # between the quotes
+    length = end - begin - _TAIL
+    if (table.content[[begin - 1, end]] != ord('"')).any() or (length < 0).any() or (length > 8).any():
+        raise NotAlike
+    roots = table.words[begin] << (8 * (8 - length)).astype(np.uint64)
+    return roots, table.content[np.arange(-_TAIL, 0)[:, np.newaxis] + end]
+
+
+def _taken_apart(names: Strings) -> _Names:
+    roots = [name[:-_TAIL] for name in names]
     each = {root: number for number, root in enumerate(dict.fromkeys(roots))}
-    numbers = np.fromiter(map(each.__getitem__, roots), np.int32, len(roots))
+    tails = "".join([name[-_TAIL:].rjust(_TAIL) for name in names]).encode("ascii", "replace")
+    return _Names(
+        list(each),
+        np.fromiter(map(each.__getitem__, roots), np.int64, len(roots)),
+        np.frombuffer(tails, np.uint8).reshape(len(names), _TAIL).T.copy(),
+    )
+
+
+def _chain(quote: Quote, names: _Names, columns: Columns) -> Chain:
+    digits = names.tails - np.uint8(ord("0"))
     # a digit in the root marks an adjusted contract, which delivers something else than a hundred shares
-    sound = _of_roots(each, str.isalpha)[numbers] & _well_formed(digits)
-    am_settled = _of_roots(each, AM_ROOTS.__contains__)[numbers]
+    sound = _of_roots(names.roots, str.isalpha)[names.root] & _well_formed(digits)
+    am_settled = _of_roots(names.roots, AM_ROOTS.__contains__)[names.root]
     if not sound.all():
-        digits, am_settled = digits[sound], am_settled[sound]
+        digits, am_settled = digits[:, sound], am_settled[sound]
         columns = {name: column[sound] for name, column in columns.items()}
-    year, month, day = (digits[:, place] * 10 + digits[:, place + 1] for place in (0, 2, 4))
+    year, month, day = (digits[place].astype(np.int32) * 10 + digits[place + 1] for place in (0, 2, 4))
     first_of_month = (np.datetime64("2000-01", "M") + year * 12 + month - 1).astype("datetime64[D]")
     return Chain(
         symbol=quote.symbol,
@@ -211,22 +275,22 @@ def _chain(quote: Quote, names: Strings, columns: dict[str, NDArray[np.float64]]
         source=quote.source,
         delay=None,
         open_interest_date=_previous_weekday(quote.as_of.astimezone(NEW_YORK).date()),
-        strike=digits[:, 7:] @ 10.0 ** np.arange(7, -1, -1) / 1000,
+        strike=10.0 ** np.arange(7, -1, -1) @ digits[7:] / 1000,
         expiry=(first_of_month.astype(np.int64) + day - 1).astype(np.int32),
-        is_call=digits[:, 6] == _CALL,
+        is_call=digits[6] == _CALL,
         am_settled=am_settled,
         **columns,
     )
 
 
-def _of_roots(roots: Iterable[str], is_so: Callable[[str], bool]) -> NDArray[np.bool_]:
+def _of_roots(roots: Strings, is_so: Callable[[str], bool]) -> NDArray[np.bool_]:
     return np.array([is_so(root.strip()) for root in roots], np.bool_)
 
 
-def _well_formed(digits: NDArray[np.int32]) -> NDArray[np.bool_]:
-    side = digits[:, 6]
-    numbers = np.delete(digits, 6, axis=1)
-    result: NDArray[np.bool_] = ((numbers >= 0) & (numbers <= 9)).all(axis=1) & ((side == _CALL) | (side == _PUT))
+def _well_formed(digits: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    # what stands before "0" in the alphabet is far beyond nine, because bytes have no sign
+    numbers, side = np.delete(digits, 6, axis=0), digits[6]
+    result: NDArray[np.bool_] = (numbers <= 9).all(axis=0) & ((side == _CALL) | (side == _PUT))
     return result
 
 

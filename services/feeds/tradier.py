@@ -9,15 +9,14 @@ from typing import Final
 
 import httpx
 import msgspec
-import numpy as np
 
 from services.clock import NEW_YORK
 from services.errors import NoChain, UnknownSymbol
-from services.feeds import tradier_chain
+from services.feeds import chain_table, tradier_chain
 from services.feeds.bar_files import resample
 from services.feeds.base import Access, Apart, Bar, Bars, Chain, Feed, Offer, Quote
 from services.feeds.tradier_wire import Answer, Day, Faulty, Quoted, Sales, many
-from services.feeds.upstream import PATIENCE, Patience, Upstream, Vendor, api
+from services.feeds.upstream import PATIENCE, QUOTES, TICKETS, Patience, Upstream, Vendor, api, members
 
 _NAME = "Tradier"
 _SANDBOX_DELAY = timedelta(minutes=15)
@@ -32,7 +31,10 @@ _INTERVALS: Final = {
 
 
 class Tradier(Feed):
-    """A `Feed` over Tradier's market data API; its sandbox host is free, and late by contract."""
+    """A `Feed` over Tradier's market data API; its sandbox host is free, and late by contract.
+
+    With `members_pool`, connections that members share, the token is one member's own.
+    """
 
     name = "tradier"
     offers = frozenset({Offer.QUOTES, Offer.CHAINS, Offer.BARS})
@@ -42,16 +44,19 @@ class Tradier(Feed):
         url: str,
         token: str,
         *,
+        members_pool: httpx.AsyncBaseTransport | None = None,
         apart: Apart = asyncio.to_thread,
         patience: Patience = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         late = (httpx.URL(url).host or "").startswith("sandbox.")
-        self._source = f"{_NAME} sandbox" if late else _NAME
+        vendor = members(_vendor(token)) if members_pool else _vendor(token)
+        self._source = f"{vendor.name} sandbox" if late else vendor.name
         self._delay = _SANDBOX_DELAY if late else timedelta(0)
         self._apart, self._patience = apart, patience
-        market_data = api(url, _vendor(token), patience, clock)
-        self._quick = Upstream("quotes", market_data, clock, urgent=True)
+        market_data = api(url, vendor, patience, clock, members_pool)
+        self._orders = Upstream("quotes for orders", market_data, clock, TICKETS)
+        self._quick = Upstream("quotes", market_data, clock, QUOTES)
         self._api = Upstream("market data", market_data, clock)
 
     async def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
@@ -59,8 +64,11 @@ class Tradier(Feed):
 
         A symbol that Tradier does not know, or has never seen a trade of, is left out.
         """
-        async with self._quick.deadline(self._patience.quick_s):
-            return await self._quotes(symbols, self._quick)
+        return await self._quickly(symbols, self._quick)
+
+    async def quotes_for_orders(self, symbols: Sequence[str]) -> dict[str, Quote]:
+        """Return quotes as `quotes` does, and use the rate limit up if it must be."""
+        return await self._quickly(symbols, self._orders)
 
     async def chain(self, symbol: str) -> Chain:
         """Return the whole chain with one request an expiry, or raise: half a chain shows wrong walls.
@@ -75,12 +83,13 @@ class Tradier(Feed):
             self._api.afford(len(days))
             async with asyncio.TaskGroup() as group:
                 tables = [group.create_task(self._table(symbol, day)) for day in days]
-        rows = np.concatenate([np.empty((0, tradier_chain.COLUMNS)), *(each.result() for each in tables)])
+        rows = chain_table.joined(each.result() for each in tables)
         if not len(rows):
             raise NoChain(symbol)
-        if np.isnan(rows[:, tradier_chain.QUOTED]).all():
+        as_of = chain_table.newest(rows)
+        if as_of is None:
             raise self._api.unavailable(f"it sent no quotes of {symbol} options")
-        return tradier_chain.chain(quote, rows)
+        return tradier_chain.chain(quote, as_of, rows)
 
     async def bars(self, symbol: str, interval: timedelta, start: datetime, end: datetime) -> Bars:
         """Return candles from `start` to `end`, extended hours included, oldest first. Raises FeedUnavailable.
@@ -98,8 +107,8 @@ class Tradier(Feed):
         return Bars(symbol, bars, self._source, self._delay, self.now())
 
     def access(self) -> Sequence[Access]:
-        """Return how far the API lets us in, for quotes and for the rest."""
-        return self._quick.access, self._api.access
+        """Return how far the API lets us in, for quotes, for orders and for the rest."""
+        return self._quick.access, self._orders.access, self._api.access
 
     def now(self) -> datetime:
         """Return the time at Tradier: the last `Date` header and what has passed since; our own before the first."""
@@ -108,6 +117,10 @@ class Tradier(Feed):
     async def close(self) -> None:
         """Release connections."""
         await self._api.close()
+
+    async def _quickly(self, symbols: Sequence[str], way: Upstream) -> dict[str, Quote]:
+        async with way.deadline(self._patience.quick_s):
+            return await self._quotes(symbols, way)
 
     async def _quotes(self, symbols: Sequence[str], way: Upstream) -> dict[str, Quote]:
         answer = await self._read("/markets/quotes", {"symbols": ",".join(map(_spelled, symbols))}, way)
@@ -155,7 +168,7 @@ class Tradier(Feed):
         plain = [found.date] if isinstance(found.date, str) else found.date or []
         return sorted({*plain, *(each.date for each in many(found.expiration))} - {"null"})
 
-    async def _table(self, symbol: str, day: str) -> tradier_chain.Floats:
+    async def _table(self, symbol: str, day: str) -> chain_table.Table:
         query = {"symbol": _spelled(symbol), "expiration": day, "greeks": "true"}
         answer = await self._api.get("/markets/options/chains", query)
         return await self._api.understood(self._apart(tradier_chain.table, answer.content))

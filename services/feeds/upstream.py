@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, NamedTuple, TypeVar
 
 import httpx
 import msgspec
 
-from services.errors import FeedUnavailable
+from services.errors import FeedForbids, FeedSignedOut, FeedUnavailable
 from services.feeds.base import Access
 from services.feeds.breaker import Breaker, Resting
 from services.feeds.budget import Budget
@@ -20,9 +20,7 @@ T = TypeVar("T")
 
 _DROPPED = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 _ONLY_ANSWERS = frozenset({200})
-_CONNECTIONS, _CONNECTIONS_OF_A_WAY = 10, 7
-_KEPT_SHARE = 0.1
-"""So much of a rate limit, and three connections, are left to what is urgent: the quotes of orders."""
+_CONNECTIONS = 14
 _MILLISECONDS = 10**11
 """Moments since 1970 above this are in milliseconds."""
 
@@ -39,6 +37,15 @@ class Vendor:
     """A moment, since 1970, in seconds or milliseconds."""
     complaint: Callable[[bytes], str] = bytes.decode
     """Finds the words in the body of a refusal."""
+    signed_out: Callable[[int, str], bool] = lambda status, _words: status == 401
+    """Tells from status and words of a refusal that the source does not know us."""
+    refusal: str = "it refused ours"
+    cure: str = "The operator has to check the key"
+
+
+def members(vendor: Vendor) -> Vendor:
+    """Return the vendor as a member asks it, about whose own account it then speaks."""
+    return replace(vendor, name=f"your {vendor.name}", refusal="it refused", cure="`/link` links your account again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,20 @@ class Patience:
 PATIENCE = Patience()
 
 
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """How much of an API its ways leave to those of a higher rank."""
+
+    kept_share: float
+    """Of the rate limit."""
+    connections: int
+    """At most used of the fourteen."""
+
+
+TICKETS, QUOTES, REST = Rank(0.0, 14), Rank(0.05, 6), Rank(0.1, 6)
+"""An order must not wait for a question, nor a question for a chain."""
+
+
 class Api(NamedTuple):
     """What all ways to one API have in common."""
 
@@ -64,30 +85,39 @@ class Api(NamedTuple):
     clock: SourceClock
 
 
-def api(url: str, vendor: Vendor, patience: Patience, clock: Callable[[], float] = time.monotonic) -> Api:
-    """Return an API of which nothing has been asked yet; `clock` gives seconds."""
+def api(
+    url: str,
+    vendor: Vendor,
+    patience: Patience,
+    clock: Callable[[], float] = time.monotonic,
+    pool: httpx.AsyncBaseTransport | None = None,
+) -> Api:
+    """Return an API of which nothing has been asked yet; `clock` gives seconds.
+
+    `pool` holds connections that it shares with others; without one it has its own.
+    """
     client = httpx.AsyncClient(
         headers=vendor.headers,
         timeout=httpx.Timeout(patience.whole_s, connect=patience.quick_s),
         limits=httpx.Limits(max_connections=_CONNECTIONS, keepalive_expiry=60),
+        transport=pool,
         trust_env=False,
     )
     return Api(url.rstrip("/"), vendor, client, Budget(clock), SourceClock(clock))
 
 
 class Upstream:
-    """A way to an API, closed by `close()`; every request may raise FeedUnavailable.
+    """A way to an API, closed by `close()`, which fails by itself; every request may raise FeedUnavailable."""
 
-    An `urgent` one waits for no other, may use the rate limit up, and fails by itself.
-    """
-
-    def __init__(
-        self, name: str, to: Api, clock: Callable[[], float] = time.monotonic, *, urgent: bool = False
-    ) -> None:
+    def __init__(self, name: str, to: Api, clock: Callable[[], float] = time.monotonic, rank: Rank = REST) -> None:
         self._name, self._breaker = name, Breaker(clock)
         self._url, self._vendor, self._client, self._budget, self.clock = to
-        self._kept_share = 0.0 if urgent else _KEPT_SHARE
-        self._room = asyncio.Semaphore(_CONNECTIONS_OF_A_WAY)
+        self._kept_share, self._room = rank.kept_share, asyncio.Semaphore(rank.connections)
+
+    @property
+    def vendor_name(self) -> str:
+        """What people are told that the source is called."""
+        return self._vendor.name
 
     @property
     def _kept(self) -> int:
@@ -233,11 +263,12 @@ class Upstream:
         raise self._refusal(answer)
 
     def _refusal(self, answer: httpx.Response) -> FeedUnavailable:
-        words = self.complaint(answer)
-        if answer.status_code in {401, 403}:
-            cure = "The operator has to check the key"
-            return FeedUnavailable(self._vendor.name, f"it refused ours: {words}", cure=cure)
-        return self.unavailable(f"it answered {answer.status_code}: {words}")
+        words, status, vendor = self.complaint(answer), answer.status_code, self._vendor
+        signed_out = vendor.signed_out(status, words)
+        if signed_out or status == 403:
+            kind = FeedSignedOut if signed_out else FeedForbids
+            return kind(vendor.name, f"{vendor.refusal}: {words}", cure=vendor.cure)
+        return self.unavailable(f"it answered {status}: {words}")
 
     def _note(self, headers: httpx.Headers) -> None:
         self.clock.note(headers)

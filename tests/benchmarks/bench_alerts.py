@@ -27,6 +27,7 @@ from db.pool import Database
 from services.clock import Calendar
 from services.crossings import Crossings
 from services.feeds.alpaca import Alpaca
+from services.feeds.alpaca_wire import by_key
 from services.feeds.base import Tick
 from services.feeds.stream import AlpacaStream
 from services.health import Health
@@ -125,7 +126,7 @@ async def _latencies() -> list[float]:
         source = _Source()
         url = await source.start(stack)
         health = Health()
-        feed = Alpaca(url, url, "key", "secret")
+        feed = Alpaca(url, url, by_key("key", "secret"))
         stack.push_async_callback(feed.close)
         stream = AlpacaStream(url.replace("http", "ws"), "key", "secret")
         watching = asyncio.create_task(Watch(database, Calendar(sessions()), feed, stream, health).run())

@@ -1,17 +1,14 @@
 """How long analysis, parsing and the way from bytes to a picture take, beside the usual ways, in one process."""
 
-import gc
 import json
 import math
 import os
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from bench_charts import pyplot_picture
+from pace import alternately, timed
 
 from db.models import Theme
 from services.charts import Picture, draw
@@ -23,62 +20,52 @@ from services.lens import PLAIN
 SHARED = Path(os.environ.get("PULSE_SHARED") or Path(__file__).parents[2].parent / "shared") / "data" / "cboe"
 ROUNDS = 40
 LIMITS = {
-    "analysis of the SPX chain, ms": 8,
-    "parse Cboe JSON over json.loads": 1,
-    "bytes to picture, ms": 120,
-    "bytes to picture over json, loop and pyplot": 0.15,
+    "analysis of the SPX chain, ms": 4,
+    "parse Cboe JSON, ms": 25,
+    "parse Cboe JSON over json.loads": 0.35,
+    "bytes to picture, ms": 60,
+    "bytes to picture over json, loop and pyplot": 0.1,
 }
 
 
 def figures() -> dict[str, float]:
-    """Return milliseconds (medians) and ratios; nothing where the recorded chains are absent."""
+    """Milliseconds (medians) and ratios; nothing where the recorded chains are absent."""
     if not SHARED.is_dir():
         sys.stderr.write(f"no recorded chains at {SHARED}\n")
         return {}
     chain = cboe_files.read(SHARED / "spx_20221212.csv").chain
     answer = (SHARED / "rut_20230920.json").read_bytes()
     large = _enlarged(answer, 7_000_000)
-    analysis, level = _median_ms(lambda: analyze(chain), ROUNDS), _median_ms(lambda: _one_level_in_python(chain), 3)
-    parse, plain = (
-        _median_ms(lambda: cboe_files.parse_delayed_quotes(large), 9),
-        _median_ms(lambda: json.loads(large), 5),
-    )
+    analyze(chain)
+    analysis, level = timed(lambda: analyze(chain), ROUNDS), timed(lambda: _one_level_in_python(chain), 3)
+    parse, plain = alternately(lambda: cboe_files.parse_delayed_quotes(large), lambda: json.loads(large))
     return {
         "SPX contracts": len(chain.strike),
         "analysis of the SPX chain, ms": analysis,
         "one level of the usual loop, ms": level,
-        "60 levels of the usual loop over the analysis": 60 * level / analysis,
+        "60 levels of the usual loop over the analysis": 60 * level.over(analysis),
         "Cboe JSON, MB": len(large) / 1e6,
         "parse Cboe JSON, ms": parse,
-        "parse Cboe JSON over json.loads": parse / plain,
-        "parse the SPX CSV, ms": _median_ms(lambda: cboe_files.read(SHARED / "spx_20221212.csv"), 5),
-        **_picture(large, plain + 60 * level),
+        "parse Cboe JSON over json.loads": parse.over(plain),
+        "parse the SPX CSV, ms": timed(lambda: cboe_files.read(SHARED / "spx_20221212.csv"), 5),
+        **_picture(large, plain.at_reference + 60 * level.at_reference),
     }
 
 
 def _picture(answer: bytes, usual: float) -> dict[str, float]:
-    """From the bytes of an answer to the PNG; `usual` has the milliseconds of json and the loop over 60 levels."""
+    """From the bytes of an answer to the PNG; `usual` is what json and the loop over 60 levels take at reference."""
 
     def whole() -> Picture:
         return draw(cboe_files.parse_delayed_quotes(answer).chain, PLAIN, Theme.DARK)
 
-    ours, pyplot = _median_ms(whole, 9), _median_ms(lambda: pyplot_picture(whole().gamma), 3)
+    found = whole().gamma
+    ours, pyplot = timed(whole), timed(lambda: pyplot_picture(found), 3)
+    usual += pyplot.at_reference
     return {
         "bytes to picture, ms": ours,
-        "json, loop and pyplot, ms": usual + pyplot - ours,
-        "bytes to picture over json, loop and pyplot": ours / (usual + pyplot - ours),
+        "json, loop and pyplot at reference, ms": usual,
+        "bytes to picture over json, loop and pyplot": ours.at_reference / usual,
     }
-
-
-def _median_ms(work: Callable[[], object], rounds: int) -> float:
-    work()
-    gc.collect()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1000
 
 
 def _enlarged(answer: bytes, size: int) -> bytes:

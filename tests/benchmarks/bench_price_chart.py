@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import partial
 
 import numpy as np
-from bench_charts import alternately
+from pace import alternately, timed
 
 from db.models import Theme
 from services.charts import price_picture
@@ -16,8 +16,9 @@ from services.price_series import OptionLevels, PriceLevel, PriceSeries, series_
 from services.ranges import Interval, Range, span_of
 
 LIMITS = {
-    "chart + PNG 1200×800, ms": 60.0,
-    "share of pyplot's time": 0.25,
+    "chart + PNG 1200×800, ms": 30.0,
+    "chart + PNG 1200×800, each time another symbol, ms": 30.0,
+    "share of pyplot's time": 0.1,
 }
 NOW = datetime(2026, 11, 20, 22, tzinfo=UTC)
 CALENDAR = load_calendar(date(2026, 11, 22))
@@ -31,20 +32,20 @@ def figures() -> dict[str, float]:
     day = charted(candles(Range.DAY, Interval.FIVE_MINUTES), Range.DAY, Interval.FIVE_MINUTES)
     year = charted(candles(Range.YEAR, Interval.DAY), Range.YEAR, Interval.DAY)
     others = iter(
-        [charted(candles(Range.DAY, Interval.FIVE_MINUTES, n), Range.DAY, Interval.FIVE_MINUTES) for n in range(1, 9)]
+        [charted(candles(Range.DAY, Interval.FIVE_MINUTES, n), Range.DAY, Interval.FIVE_MINUTES) for n in range(1, 11)]
     )
     picture = partial(price_picture, levels=LEVELS, theme=Theme.DARK)
     picture(next(others))
     month = candles(Range.MONTH, Interval.HOUR)
-    changing = alternately(lambda: picture(next(others)), int, 7)[0]
-    fast, usual = alternately(lambda: picture(day), lambda: pyplot_picture(day), 7)
+    changing = timed(lambda: picture(next(others)))
+    fast, usual = alternately(lambda: picture(day), lambda: pyplot_picture(day), rounds=7)
     return {
         "chart + PNG 1200×800, ms": fast,
         "chart + PNG 1200×800, each time another symbol, ms": changing,
-        "a year of days, ms": alternately(lambda: picture(year), int, 7)[0],
+        "a year of days, ms": timed(lambda: picture(year)),
         "pyplot as mplfinance draws, savefig, ms": usual,
-        "share of pyplot's time": fast / usual,
-        "1,700 candles to a chart's, ms": alternately(lambda: charted(month, Range.MONTH, Interval.HOUR), int, 7)[0],
+        "share of pyplot's time": fast.over(usual),
+        "1,700 candles to a chart's, ms": timed(lambda: charted(month, Range.MONTH, Interval.HOUR)),
         "picture, KB": len(picture(day)) / 1024,
     }
 

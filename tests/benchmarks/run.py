@@ -1,7 +1,8 @@
 """Runs every benchmark, prints its figures beside their limits, and writes JSON into the file named by BENCH_JSON.
 
-Wherever the machine's speed would decide, figures are ratios against a baseline measured in the same run. A figure over
-its limit makes the exit status 1.
+Wherever the machine's speed would decide, figures are ratios against a baseline measured in the same run, or stand
+beside what they would be at a reference speed (see pace.py), which is then held against the limit. A figure over its
+limit makes the exit status 1.
 """
 
 import importlib
@@ -10,6 +11,8 @@ import os
 import platform
 import sys
 from pathlib import Path
+
+from pace import Figure
 
 HERE = Path(__file__).parent
 
@@ -22,19 +25,24 @@ def main() -> int:
     for name in wanted:
         module = importlib.import_module(name)
         limits = getattr(module, "LIMITS", {})
-        print(f"\n{name}", flush=True)
+        print(f"\n{name:<54} {'measured':>12} {'at reference':>12}", flush=True)
         figures = module.figures()
         for figure, value in figures.items():
-            limit = limits.get(figure)
-            over = limit is not None and value > limit
+            limit, judged = limits.get(figure), value.at_reference if isinstance(value, Figure) else value
+            over = limit is not None and judged > limit
             late |= over
             note = "" if limit is None else f"   limit {limit:g}{'   OVER' if over else ''}"
-            print(f"  {figure:<52} {value:>12.3f}{note}", flush=True)
-        results[name] = {"figures": figures, "limits": limits}
+            print(f"  {figure:<52} {value:>12.3f} {_other(judged, value):>12}{note}", flush=True)
+        at_reference = {name: value.at_reference for name, value in figures.items() if isinstance(value, Figure)}
+        results[name] = {"figures": figures, "at_reference": at_reference, "limits": limits}
     if target := os.environ.get("BENCH_JSON"):
         machine = {"python": platform.python_version(), "machine": platform.machine(), "cpus": os.cpu_count()}
         Path(target).write_text(json.dumps({"machine": machine, "results": results}, indent=1))
     return int(late)
+
+
+def _other(judged: float, value: float) -> str:
+    return "" if judged == value else f"{judged:.3f}"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 async def product(sandbox, home) -> AsyncIterator[Product]:
-    async with product_running(sandbox.environment(), home, take_port()) as running:
+    port = take_port()
+    sandbox.register(f"http://127.0.0.1:{port}")
+    async with product_running(sandbox.environment(), home, port) as running:
         await until(lambda: (part := running.services.health.parts.get("gateway")) and part.ok)
         await until(lambda: len(running.services.market.directory))
         yield running

@@ -13,15 +13,19 @@ from discord.http import Route
 
 from bot.app import serve as serve_bot
 from sandbox.app import build
+from sandbox.brokers import Brokers
 from sandbox.discord.server import Discord
+from sandbox.grants import Client
 from sandbox.market import DAYS_BACK, Market
-from services.clock import load_calendar_apart
+from services.clock import Sessions, load_calendar_apart
 from services.settings import Settings
 from services.wiring import Services, open_services
 from services.worker import serve as serve_worker
 from web.app import serve as serve_web
 
 TOKEN = "test.token"
+_computed: list[Sessions] = []
+SECRET_KEYS = "test:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
 @dataclass
@@ -30,6 +34,7 @@ class Sandbox:
 
     discord: Discord
     market: Market
+    brokers: Brokers
     url: str
     http: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)
 
@@ -47,7 +52,24 @@ class Sandbox:
             "TRADIER_API_URL": f"{self.url}/tradier/v1",
             "CBOE_URL": f"{self.url}/cboe",
             "FEEDS": "alpaca",
+            "DISCORD_APPLICATION_ID": self.discord.world.application_id,
+            "DISCORD_CLIENT_SECRET": "discord-secret",
+            "ALPACA_CLIENT_ID": "alpaca-client",
+            "ALPACA_CLIENT_SECRET": "alpaca-secret",
+            "ALPACA_AUTHORIZE_URL": f"{self.url}/alpaca/oauth/authorize",
+            "ALPACA_TOKEN_URL": f"{self.url}/alpaca/live/oauth/token",
+            "ALPACA_API_URL": f"{self.url}/alpaca/live",
+            "TRADIER_CLIENT_ID": "tradier-client",
+            "TRADIER_CLIENT_SECRET": "tradier-secret",
+            "SECRET_KEYS": SECRET_KEYS,
+            "TRUSTED_PROXIES": "127.0.0.1",  # so that visitors have addresses, and limits, of their own
         }
+
+    def register(self, product: str) -> None:
+        """Have the brokers know the product at this address, and no other, as the one to send people back to."""
+        for name, grants in (("alpaca", self.brokers.alpaca), ("tradier", self.brokers.tradier)):
+            back = f"{product}/broker-oauth/callback/{name}"
+            grants.client = Client(f"{name}-client", f"{name}-secret", (back,))
 
     async def market_fault(self, **fault: object) -> None:
         (await self.http.post(f"{self.url}/sandbox/market/faults", json=fault)).raise_for_status()
@@ -63,19 +85,27 @@ class Sandbox:
         (await self.http.delete(f"{self.url}/sandbox/faults")).raise_for_status()
 
 
+async def _sessions() -> Sessions:
+    # computed in a process of its own for a second, and the same for every world
+    if not _computed:
+        _computed.append((await load_calendar_apart(DAYS_BACK)).sessions)
+    return _computed[0]
+
+
 @asynccontextmanager
 async def sandbox_running(**discord_options: object) -> AsyncIterator[Sandbox]:
     """A fresh world on a free port."""
-    market = Market((await load_calendar_apart(DAYS_BACK)).sessions)
-    discord = Discord(token=TOKEN, **discord_options)
-    runner = web.AppRunner(build(discord, market), access_log=None, shutdown_timeout=0.5)
+    market = Market(await _sessions())
+    discord = Discord(token=TOKEN, client_secret="discord-secret", **discord_options)
+    brokers = Brokers(keys={"sandbox-key", "sandbox-token"})
+    runner = web.AppRunner(build(discord, market, brokers), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     host, port = runner.addresses[0][:2]
     url = f"http://{host}:{port}"
     discord.base_url = url
-    sandbox = Sandbox(discord, market, url)
+    sandbox = Sandbox(discord, market, brokers, url)
     try:
         yield sandbox
     finally:

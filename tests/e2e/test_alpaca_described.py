@@ -20,6 +20,7 @@ from feed_stage import FRIDAY, staged
 from services.clock import NEW_YORK
 from services.errors import FeedUnavailable
 from services.feeds.alpaca import Alpaca
+from services.feeds.alpaca_wire import by_key
 from services.feeds.upstream import Patience
 
 # Prism checks each of some thousand contracts, in JavaScript.
@@ -89,7 +90,7 @@ async def feed(stage, prism, described, tmp_path_factory):
                 between(prism, described / "trading-api.json", f"{stage.address}/alpaca/paper", logs / "trading.log")
             ),
         )
-        feed = Alpaca(data, trading, "key", "secret", patience=PATIENCE)
+        feed = Alpaca(data, trading, by_key("key", "secret"), patience=PATIENCE)
         stack.push_async_callback(feed.close)
         yield feed
 
@@ -126,7 +127,9 @@ async def test_sessions_with_a_holiday(feed):
 
 
 async def test_what_the_description_does_not_allow_is_refused(stage, feed):
-    askew = Alpaca(feed._data._url, feed._trading._url, "key", "secret", stock_feed="moon", patience=PATIENCE)
+    askew = Alpaca(
+        feed._data._url, feed._trading._url, by_key("key", "secret"), stock_feeds=["moon"], patience=PATIENCE
+    )
     with pytest.raises(FeedUnavailable, match="422"):
         await askew.quotes(["SPY"])
     await askew.close()

@@ -342,7 +342,7 @@ async def read_everything(client, server):
 
 
 def unused(requests):
-    """The routes of the stand-in that nobody has used."""
+    """The routes of the stand-in that nobody has used, but for those that the official description leaves out."""
 
     def used(route):
         parts = (PREFIX + route.path).split("/")
@@ -353,7 +353,7 @@ def unused(requests):
             for exchange in requests
         )
 
-    return [f"{route.method} {route.path}" for route in ROUTES if not used(route)]
+    return [f"{route.method} {route.path}" for route in ROUTES if not (route.form or used(route))]
 
 
 async def test_every_route_answers_as_described(description):

@@ -101,6 +101,7 @@ def test_the_demo_answers_stops_cleanly_and_starts_again_after_a_kill(tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(15) == 0
     wait_for(lambda: not of_this_demo(home), 5)
+    keys = (home / "secret-keys").read_text()
 
     with demo(home, port) as process:
         assert process.stdout.readline()
@@ -111,6 +112,7 @@ def test_the_demo_answers_stops_cleanly_and_starts_again_after_a_kill(tmp_path):
     with demo(home, port) as process:
         assert process.stdout.readline().startswith("http"), "a killed demo broke the next start"
         assert ask(port, "gamma", symbol="SPX")["attachments"]
+        assert (home / "secret-keys").read_text() == keys, "what is encrypted would be lost"
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0
     wait_for(lambda: not of_this_demo(home), 5)

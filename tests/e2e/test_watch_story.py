@@ -151,7 +151,8 @@ async def test_deleted_by_hand_it_ends_and_its_owner_is_told(world, sam, mara):
 
 async def test_too_many_edits_of_an_old_message_begin_a_new_one(world, sam):
     message = await put_up(sam, every=1)
-    await world.http.post(f"{world.url}/sandbox/faults", json={"kind": "old_edits", "count": 5})
+    fault = {"kind": "old_edits", "count": 5, "path_contains": message["id"]}
+    await world.http.post(f"{world.url}/sandbox/faults", json=fault)
     world.market.clock.turn(speed=60)
     async with asyncio.timeout(60):  # discord.py tries an edit five times, with pauses
         while now(sam, message):

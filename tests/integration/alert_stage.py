@@ -16,6 +16,7 @@ from sandbox.market import Market as Synthetic
 from services.alerts import Alerts
 from services.clock import NEW_YORK, Calendar
 from services.feeds.alpaca import Alpaca
+from services.feeds.alpaca_wire import by_key
 from services.feeds.stream import AlpacaStream
 from services.health import Health
 from services.market import Market
@@ -43,7 +44,7 @@ class Stage:
         self.synthetic = None
         self.address, self.database = address, database
         self.http = httpx.AsyncClient(base_url=f"{address}/sandbox/market")
-        self.source = Alpaca(f"{address}/alpaca/data", f"{address}/alpaca/paper", "key", "secret")
+        self.source = Alpaca(f"{address}/alpaca/data", f"{address}/alpaca/paper", by_key("key", "secret"))
         self.stream = AlpacaStream(f"{address.replace('http', 'ws')}/alpaca/data", "key", "secret")
         self.calendar = Calendar(sessions())
         self.tape = Tape()
@@ -63,9 +64,9 @@ class Stage:
     async def price(self, symbol="SPY"):
         return (await self.source.quotes([symbol]))[symbol].price
 
-    async def alert(self, percent=0.5, condition=Condition.ABOVE, symbol="SPY", user=MARA, **options):
-        """Set an alert that far above the price."""
-        level = round(await self.price(symbol) * (1 + Decimal(str(percent)) / 100), 2)
+    async def alert(self, percent=0.5, condition=Condition.ABOVE, symbol="SPY", user=MARA, price=None, **options):
+        """Set an alert that far above the price, which whoever sets many of them has asked for."""
+        level = round((price or await self.price(symbol)) * (1 + Decimal(str(percent)) / 100), 2)
         return (await self.alerts.add(user, symbol, condition, level, HERE, **options)).alert
 
     def watch(self):

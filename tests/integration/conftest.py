@@ -83,6 +83,15 @@ async def database(database_url) -> AsyncIterator[Database]:
     await opened.close()
 
 
+@pytest.fixture(scope="module")
+async def database_of_file(superuser, template, url_of) -> AsyncIterator[Database]:
+    """One database for all tests of a file, which leave nothing to each other."""
+    async with _fresh(superuser, template) as name:
+        opened = await Database.open(url_of(name))
+        yield opened
+        await opened.close()
+
+
 @pytest.fixture
 async def own_server(tmp_path) -> AsyncIterator[Server]:
     """A migrated server that a test may kill."""

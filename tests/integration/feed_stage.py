@@ -11,6 +11,7 @@ from sandbox import market_api
 from sandbox.market import Market
 from services.clock import NEW_YORK
 from services.feeds.alpaca import Alpaca
+from services.feeds.alpaca_wire import by_key
 from services.feeds.cboe import Cboe
 from services.feeds.tradier import Tradier
 from services.feeds.upstream import Patience
@@ -61,7 +62,7 @@ class Stage:
 
     def alpaca(self, **options) -> Alpaca:
         data, paper = f"{self.address}/alpaca/data", f"{self.address}/alpaca/paper/"
-        return self._kept(Alpaca(data, paper, "key", "secret", **{"patience": HASTY} | options))
+        return self._kept(Alpaca(data, paper, by_key("key", "secret"), **{"patience": HASTY} | options))
 
     def tradier(self, **options) -> Tradier:
         return self._kept(Tradier(f"{self.address}/tradier/v1/", "token", **{"patience": HASTY} | options))

@@ -120,10 +120,10 @@ class Stage:
         self.market = Market([self.source], CALENDAR)
         self.sync = self.worker_like()
 
-    def worker_like(self):
+    def worker_like(self, symbols=("SPY", "QQQ")):
         """Another worker's data sync, with memories of its own."""
         market = Market([self.source], CALENDAR)
-        return DataSync(self.database, market, self.pool, self.storage, symbols=("SPY", "QQQ"), every=EVERY)
+        return DataSync(self.database, market, self.pool, self.storage, symbols=symbols, every=EVERY)
 
     def jobs(self, sync=None):
         sync = sync or self.sync
@@ -139,6 +139,12 @@ class Stage:
                 tuple(row.values())
                 for row in await conn.fetch(f"SELECT {columns} FROM app.gamma_history ORDER BY 1, 2")
             ]
+
+    async def handed_out(self):
+        """Take the symbols whose slots wait to be collected, first to last."""
+        async with self.database.acquire() as conn:
+            rows = await conn.fetch("DELETE FROM app.jobs RETURNING payload::jsonb ->> 'symbol' AS symbol, due_at")
+        return [row["symbol"] for row in sorted(rows, key=lambda row: row["due_at"])]
 
     async def files(self):
         return sorted([key async for some in self.storage.keys() for key in some])  # noqa: SIM118 - no dictionary

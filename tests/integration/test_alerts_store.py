@@ -38,7 +38,7 @@ async def boards(stage):
             return await asyncio.to_thread(work, *arguments)
 
     stage.market.directory = Directory([Listing(symbol, symbol) for symbol in ("SPY", "QQQ", "VIX")])
-    return Boards(stage.database, stage.market, Levels(stage.market, Apart()))
+    return Boards(stage.database, stage.market, Levels(Apart()))
 
 
 async def board_notices(stage):
@@ -82,8 +82,18 @@ async def test_an_alert_can_be_made_while_the_sources_are_down(stage):
     assert (made.price, made.alert.reference, made.already) == (None, None, False)
 
 
+async def test_an_alert_that_begins_anew_knows_no_price_until_the_next_trade(stage):
+    alert = await stage.alert()
+    assert alert.reference
+    for verb in (stage.alerts.resume, stage.alerts.rearm):
+        begun = await verb(MARA, alert.token)
+        assert (begun.reference, begun.known) == (None, False)
+        assert begun.version > alert.version
+
+
 async def test_nobody_has_more_alerts_than_a_hundred_even_at_once(stage):
-    made = await asyncio.gather(*(stage.alert() for _ in range(105)), return_exceptions=True)
+    price = await stage.price()
+    made = await asyncio.gather(*(stage.alert(price=price) for _ in range(105)), return_exceptions=True)
     assert sum(isinstance(each, TooManyAlerts) for each in made) == 5
     assert len((await stage.alerts.list(MARA)).alerts) == 100
     await stage.alert(user=OTHER)

@@ -268,8 +268,9 @@ async def test_a_gap_of_hours_is_judged_by_minute_bars(stage):
 
 async def test_a_burst_of_alerts_is_told_completely(stage):
     async with stage.watching():
+        price = await stage.price()
         for user in range(10):
-            await asyncio.gather(*(stage.alert(0.5 + n / 1000, user=user + 1) for n in range(60)))
+            await asyncio.gather(*(stage.alert(0.5 + n / 1000, user=user + 1, price=price) for n in range(60)))
         await stage.says("600 on 1")
         stage.nudge(2)
         await stage.fired(600, within_s=20)

@@ -14,9 +14,10 @@ from feed_stage import FRIDAY, serving, staged
 
 from services import gamma
 from services.clock import NEW_YORK
-from services.errors import FeedUnavailable, NoChain, UnknownSymbol
+from services.errors import FeedForbids, FeedSignedOut, FeedUnavailable, NoChain, UnknownSymbol
 from services.feeds import alpaca_chain
 from services.feeds.alpaca import Alpaca
+from services.feeds.alpaca_wire import by_key, by_token
 from services.feeds.upstream import Patience
 
 
@@ -239,7 +240,7 @@ async def test_stale_data_says_so_by_its_time(stage, feed):
 
 
 async def test_nobody_listening_is_a_reason_too():
-    feed = Alpaca("http://127.0.0.1:9", "http://127.0.0.1:9", "key", "secret")
+    feed = Alpaca("http://127.0.0.1:9", "http://127.0.0.1:9", by_key("key", "secret"))
     with pytest.raises(FeedUnavailable, match="cannot be reached"):
         await feed.quotes(["SPY"])
     await feed.close()
@@ -294,7 +295,7 @@ def odd_source(snapshots: object, contracts: object = ()):
 
 @asynccontextmanager
 async def reading(address: str, **options):
-    feed = Alpaca(address, address, "key", "secret", **options)
+    feed = Alpaca(address, address, by_key("key", "secret"), **options)
     yield feed
     await feed.close()
 
@@ -340,7 +341,7 @@ async def test_prices_are_exact_times_keep_microseconds_and_a_zero_is_no_quote()
 
     async with (
         serving(web.get("/v2/stocks/snapshots", stocks)) as address,
-        reading(address, stock_feed="delayed_sip") as feed,
+        reading(address, stock_feeds=["delayed_sip"]) as feed,
     ):
         quotes = await feed.quotes(["A", "B", "C", "D", "E"])
     assert set(quotes) == {"A", "E"}
@@ -351,3 +352,50 @@ async def test_prices_are_exact_times_keep_microseconds_and_a_zero_is_no_quote()
     assert quotes["A"].as_of == datetime(2026, 11, 20, 16, 7, 23, 123457, UTC)
     assert quotes["A"].delay == timedelta(minutes=15)
     assert quotes["A"].previous_close is None
+
+
+async def test_a_delayed_feed_is_asked_for_nothing_that_it_may_not_tell_yet():
+    asked = []
+
+    async def told(request):
+        asked.append(dict(request.query))
+        return web.json_response({"bars": {}, "trades": {}})
+
+    routes = web.get("/v2/stocks/bars", told), web.get("/v2/stocks/trades", told)
+    async with serving(*routes) as address, reading(address, stock_feeds=["delayed_sip"]) as feed:
+        now = feed.now()
+        found = await feed.bars("SPY", timedelta(minutes=1), now - timedelta(hours=1), now)
+        await feed.trades(["SPY"], now - timedelta(hours=1), now)
+        late = [datetime.fromisoformat(query["end"]) for query in asked]
+        assert all(timedelta(minutes=14, seconds=50) < now - end < timedelta(minutes=15, seconds=10) for end in late)
+        assert {query["feed"] for query in asked} == {"sip"}
+        assert (found.source, found.delay) == ("Alpaca SIP", timedelta(minutes=15))
+        assert (await feed.bars("SPY", timedelta(minutes=1), now - timedelta(minutes=5), now)).bars == ()
+        await feed.trades(["SPY"], now - timedelta(minutes=5), now)
+        early = now - timedelta(hours=1), now - timedelta(minutes=30)
+        await feed.bars("SPY", timedelta(minutes=1), *early)
+    assert len(asked) == 3
+    assert datetime.fromisoformat(asked[2]["end"]) == early[1]
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "kind"),
+    [
+        (401, "unauthorized.", FeedSignedOut),
+        (403, "forbidden.", FeedSignedOut),
+        (403, "subscription does not permit querying recent SIP data", FeedForbids),
+        (403, "OPRA agreement is not signed", FeedForbids),
+    ],
+)
+async def test_whom_alpaca_does_not_know_is_told_apart_from_what_it_does_not_sell(status, words, kind):
+    async def refusing(_request):
+        return web.json_response({"message": words}, status=status)
+
+    async with serving(web.get("/v2/stocks/snapshots", refusing)) as address:
+        for vendor, whose in ((by_key("key", "secret"), "refused ours"), (by_token("token"), "it refused")):
+            feed = Alpaca(address, address, vendor)
+            with pytest.raises(FeedUnavailable, match=whose) as refusal:
+                await feed.quotes(["SPY"])
+            assert type(refusal.value) is kind
+            assert refusal.value.feed == vendor.name
+            await feed.close()

@@ -15,9 +15,10 @@ from db import history
 from db.pool import Database
 from services import data_sync, gamma_history, jobs
 from services.chart_pool import ChartPool
-from services.errors import FeedUnavailable, StorageUnavailable, UserError
+from services.errors import FeedUnavailable, NoChain, StorageUnavailable, UserError
 from services.gamma_history import GammaHistory
 from services.jobs import Again, Worker
+from services.plans import PLANS, Plan
 from services.storage import Storage
 from services.timetable import Moment, Timetable, while_open
 
@@ -160,7 +161,7 @@ async def test_a_worker_killed_between_file_and_row_leaves_both_to_the_next(data
     assert ended.returncode == 9, ended.stderr
     assert await stage.stored() == []
     assert await stage.files() == ["SPY/2026-11-20/1005.csv.gz"], "an orphan, which harms nobody"
-    assert (await reader(stage).series("SPY", 5)).points == []
+    assert (await reader(stage).series("SPY", 5, LIVE)).points == []
     async with working(database, stage.jobs()):
 
         async def done():
@@ -168,6 +169,9 @@ async def test_a_worker_killed_between_file_and_row_leaves_both_to_the_next(data
 
         await until(done)
     assert await stage.files() == ["SPY/2026-11-20/1005.csv.gz"]
+
+
+LIVE = PLANS[Plan.ELITE]
 
 
 def reader(stage, files=7):
@@ -228,18 +232,16 @@ async def test_followed_symbols_are_collected_up_to_a_bound(stage, monkeypatch):
             """
         )
     await stage.sync.begin({"slot": SLOT.isoformat()})
-    async with stage.database.acquire() as conn:
-        rows = await conn.fetch("SELECT payload::jsonb ->> 'symbol' AS symbol FROM app.jobs ORDER BY due_at")
-    assert [row["symbol"] for row in rows] == ["SPY", "QQQ", "DIA"]
-    assert (await reader(stage).series("DIA", 5)).collected
-    assert not (await reader(stage).series("IWM", 5)).collected
+    assert await stage.handed_out() == ["SPY", "QQQ", "DIA"]
+    assert (await reader(stage).series("DIA", 5, LIVE)).collected
+    assert not (await reader(stage).series("IWM", 5, LIVE)).collected
 
 
 async def test_a_day_has_its_close_once_and_days_before_have_theirs(stage):
     for day in (1, 2):
         stage.source.at = CALENDAR.sessions[day][1] + LATE
         await stage.point(slot=CALENDAR.sessions[day][1], closing=True)
-    series = await reader(stage).series("SPY", 1)
+    series = await reader(stage).series("SPY", 1, LIVE)
     assert [(day.date.day, day.close is not None) for day in series.days] == [(19, True)]
     assert [point.slot for point in series.today] == [CLOSES]
 
@@ -279,6 +281,30 @@ async def test_recordings_and_symbols_without_options_are_not_collected(database
     await stage.point("NOPE")
     assert await stage.stored() == []
     assert (await stage.sync.part()).detail.startswith("nothing collected yet")
+
+
+async def test_a_symbol_without_options_is_asked_for_once_a_day(stage):
+    sync = stage.worker_like(symbols=("BARE", "NOPE", "SPY"))
+    await sync.begin({"slot": SLOT.isoformat()})
+    assert await stage.handed_out() == ["BARE", "NOPE", "SPY"]
+    for symbol in ("BARE", "NOPE", "SPY"):
+        await sync.point({"symbol": symbol, "slot": SLOT.isoformat(), "closing": False})
+    await sync.begin({"slot": (SLOT + EVERY).isoformat()})
+    assert await stage.handed_out() == ["SPY"]
+    await sync.begin_close({"slot": "2026-11-20"})
+    assert await stage.handed_out() == ["SPY"]
+    await sync.begin({"slot": (CALENDAR.sessions[3][0] + EVERY).isoformat()})
+    assert await stage.handed_out() == ["BARE", "NOPE", "SPY"], "new options are listed overnight"
+
+
+async def test_a_symbol_that_has_had_options_is_asked_for_at_each_slot(stage):
+    await stage.point()
+    stage.source.at = SLOT + EVERY
+    stage.source.wrong["SPY"] = NoChain("SPY")
+    await stage.sync.point({"symbol": "SPY", "slot": stage.source.at.isoformat(), "closing": False})
+    assert stage.source.asked == ["SPY", "SPY"]
+    await stage.sync.begin({"slot": (SLOT + 2 * EVERY).isoformat()})
+    assert await stage.handed_out() == ["SPY", "QQQ"]
 
 
 async def test_the_close_waits_until_its_source_has_come_to_it(stage):
@@ -340,6 +366,25 @@ async def test_old_points_and_files_go_and_closes_stay(stage):
     assert await stage.files() == ["README", "SPY/2026-11-20/1005.csv.gz", "SPY/2026-11-20/1600.csv.gz"]
 
 
+async def test_a_plan_shows_no_point_that_is_younger_than_its_chains(stage):
+    slots = [SLOT + n * EVERY for n in range(4)]
+    for slot in slots:
+        stage.source.at = stage.source.stuck = slot
+        await stage.point(slot=slot)
+    stage.source.at, read = slots[3] + timedelta(seconds=1), reader(stage)
+    for plan, last in ((Plan.ELITE, 3), (Plan.PRO, 2), (Plan.FREE, 0)):
+        terms = PLANS[plan]
+        series = await read.series("SPY", 5, terms)
+        assert [point.slot for point in series.today] == slots[: last + 1], plan
+        late = timedelta(0) if plan is Plan.ELITE else terms.chain_age
+        assert series.next_at == slots[last] + EVERY + late > stage.source.at, "when it is shown, not when it is stored"
+        frame = await read.frame("SPY", slots[3], "dark", terms)
+        assert (frame.point.slot, frame.next, frame.last) == (slots[last], None, slots[last])
+    stage.source.at = slots[0] + timedelta(minutes=14)
+    hidden = await read.series("SPY", 5, PLANS[Plan.FREE])
+    assert (hidden.today, hidden.since) == ((), None)
+
+
 async def test_a_replay_steps_over_days_and_says_when_a_file_is_gone(stage):
     slots = []
     for day in (1, 2):
@@ -349,7 +394,7 @@ async def test_a_replay_steps_over_days_and_says_when_a_file_is_gone(stage):
             await stage.point(slot=stage.source.at)
             slots.append(stage.source.at)
     read = reader(stage)
-    begin = await read.frame("SPY", None, "dark")
+    begin = await read.frame("SPY", None, "dark", LIVE)
     assert (begin.point.slot, begin.previous, begin.next, begin.number, begin.of) == (
         slots[2],
         slots[1],
@@ -359,18 +404,18 @@ async def test_a_replay_steps_over_days_and_says_when_a_file_is_gone(stage):
     )
     assert (begin.first, begin.last) == (slots[2], slots[3])
     assert begin.picture.gamma.as_of == slots[2]
-    first = await read.frame("SPY", slots[0], "dark")
+    first = await read.frame("SPY", slots[0], "dark", LIVE)
     assert (first.previous, first.next, first.number) == (None, slots[1], 1)
-    end = await read.frame("SPY", slots[3] + timedelta(minutes=3), "light")
+    end = await read.frame("SPY", slots[3] + timedelta(minutes=3), "light", LIVE)
     assert (end.point.slot, end.next) == (slots[3], None)
     with pytest.raises(UserError, match="replays go back 7 days"):
-        await read.frame("SPY", slots[0] - EVERY, "dark")
+        await read.frame("SPY", slots[0] - EVERY, "dark", LIVE)
     await stage.storage.delete(await stage.files())
     with pytest.raises(Exception, match="replays go back 7 days"):
-        await read.frame("SPY", None, "dark")
+        await read.frame("SPY", None, "dark", LIVE)
     await stage.storage.put("SPY/2026-11-20/0935.csv.gz", b"\x1f\x8bnonsense")
     with pytest.raises(Exception, match="damaged"):
-        await read.frame("SPY", None, "dark")
+        await read.frame("SPY", None, "dark", LIVE)
 
 
 async def test_every_query_has_its_index(database):

@@ -13,6 +13,7 @@ from sandbox import market_api
 from sandbox.face import ALPACA, TRADIER
 from services.errors import FeedUnavailable
 from services.feeds.alpaca import Alpaca
+from services.feeds.alpaca_wire import by_key
 from services.feeds.base import Offer
 from services.feeds.cboe import Cboe
 from services.feeds.tradier import Tradier
@@ -154,8 +155,12 @@ async def test_no_chain_uses_up_what_is_left_to_quotes(monkeypatch, ticking):
             while refused < 24:
                 (found,) = await asyncio.gather(feed.chain("SPX"), return_exceptions=True)
                 refused += "rate limit is used up" in str(found)
-            for _ in range(6):
+            for _ in range(3):
                 assert await feed.quotes(["SPY"])
+            with pytest.raises(FeedUnavailable, match="rate limit is used up"):
+                await feed.quotes(["SPY"])
+            for _ in range(3):
+                assert await feed.quotes_for_orders(["SPY"]), "the last ones are for orders"
 
 
 @pytest.mark.parametrize(("name", "path"), [("alpaca", "options/snapshots"), ("tradier", "options/chains")])
@@ -207,7 +212,7 @@ async def test_stale_data_says_so_by_its_time(stage, feed):
 @pytest.mark.parametrize("feed_class", [Alpaca, Tradier, Cboe])
 async def test_nobody_listening_is_a_reason_too(feed_class):
     nowhere = "http://127.0.0.1:9"
-    arguments = {Alpaca: (nowhere, nowhere, "key", "secret"), Tradier: (nowhere, "token"), Cboe: (nowhere,)}
+    arguments = {Alpaca: (nowhere, nowhere, by_key("key", "secret")), Tradier: (nowhere, "token"), Cboe: (nowhere,)}
     feed = feed_class(*arguments[feed_class])
     with pytest.raises(FeedUnavailable, match="cannot be reached"):
         await feed.quotes(["SPY"])

@@ -26,6 +26,7 @@ ANSWERS = [
     ("data", "/v1beta1/options/snapshots/{underlying_symbol}", "?feed=indicative&limit=1000", "SPX"),
     ("data", "/v1beta1/options/snapshots/{underlying_symbol}", "?limit=1000", "F"),
     ("data", "/v1beta1/options/snapshots/{underlying_symbol}", "", "NOPE"),
+    ("paper", "/v2/account", ""),
     ("paper", "/v2/clock", ""),
     ("paper", "/v2/calendar", "?start=2026-11-20&end=2026-12-31"),
     ("paper", "/v2/assets", "?status=active"),

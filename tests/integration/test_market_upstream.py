@@ -63,15 +63,16 @@ async def test_each_symbol_falls_back_by_itself_and_names_its_source(stage):
 async def test_health_tells_budget_and_breaker(stage):
     market = Market([stage.tradier()], Calendar(tuple(sessions())))
     await market.quotes(("SPY",))
-    access, rest = market.health()[0].access
+    access, orders, rest = market.health()[0].access
     assert (access.limit, access.left, access.rest_s, access.quiet_s) == (120, 119, None, 0)
     assert (rest.limit, rest.left) == (120, 119)
     await stage.fault(kind="status", status=500)
     for symbol in ("A", "B", "C", "D", "E"):
         with pytest.raises(FeedUnavailable):
             await market.quotes((symbol,))
-    access, rest = market.health()[0].access
+    access, orders, rest = market.health()[0].access
     assert rest.rest_s is None, "what is not urgent may still work"
+    assert orders.rest_s is None, "nor does a ticket rest because quotes do"
     assert 4 < access.rest_s <= 5
     assert not market.health()[0].ok
     assert market.now() >= FRIDAY

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +52,19 @@ async def pool() -> AsyncIterator[ChartPool]:
     await pool.close()
 
 
-def options(pool, made) -> Options:
-    return Options(Market([OneChain(made)], Calendar(((OPENS, OPENS + timedelta(hours=6)),))), pool)
+class Asking:
+    """Options as one asks them of a market that has one chain."""
+
+    def __init__(self, pool, made):
+        market = Market([OneChain(made)], Calendar(((OPENS, OPENS + timedelta(hours=6)),)))
+        found = Options(pool)
+        self.page, self.table, self.picture = (
+            partial(verb, market) for verb in (found.page, found.table, found.picture)
+        )
+
+
+def options(pool, made) -> Asking:
+    return Asking(pool, made)
 
 
 def without_skew(made: Chain, day: date) -> Chain:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from trading import MARA, floor_on, spec
 
-from db.models import OrderState, Side, Tif
+from db.order_models import OrderState, Side, Tif
 from services.errors import OrderRefused
 from services.order_states import OPEN
 from services.risk import HouseRules

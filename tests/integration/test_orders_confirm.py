@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from trading import CALENDAR, FRIDAY, HERE, MARA, OTTO, Clock, floor_on, snowflake, spec
 
-from db.models import Limits, Order, OrderState, PreviewState, Side, Tif, TradingState
+from db.order_models import Limits, Order, OrderState, PreviewState, Side, Tif, TradingState
 from services.errors import OrderRefused, PreviewGone, UnknownOrder, UnknownSymbol, UserError
 from services.tickets import Ticket
 

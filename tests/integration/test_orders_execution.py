@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 from trading import CALENDAR, FRIDAY, MARA, Clock, floor_on
 
-from db.models import Fill, OrderState, Place, Side, Tif, TradingState
+from db.models import Place
+from db.order_models import Fill, OrderState, Side, Tif, TradingState
 from services import execution
 from services.brokers.base import Report, Word
 from services.errors import BrokerRejected, BrokerUnavailable, OutcomeUnknown, UserError

@@ -4,6 +4,8 @@ import asyncpg
 import pytest
 from trading import MARA, OTTO, floor_on
 
+from db.orders import OPEN_STATES
+
 OF_PEOPLE = ("accounts", "previews", "orders", "fills", "audit")
 BOOKS = ("paper_accounts", "paper_orders", "paper_fills", "trading_states", "presses")
 
@@ -95,12 +97,13 @@ async def test_one_ticket_cannot_make_two_orders(floor):
             )
 
 
-OPEN = "('confirmed', 'submitting', 'unknown', 'working', 'partial', 'pending_cancel', 'needs_review')"
 PATHS = {
     "what is due": "SELECT id FROM app.orders WHERE look_at <= now() ORDER BY look_at LIMIT 100",
     "the latest of a person": "SELECT id FROM app.orders WHERE user_id = 5 ORDER BY id DESC LIMIT 25",
     "one of a person": "SELECT id FROM app.orders WHERE user_id = 5 AND token = 'x'",
-    "the open ones of an account": f"SELECT 1 FROM app.orders WHERE user_id = 5 AND account_id = 5 AND state IN {OPEN}",
+    "the open ones of an account": (
+        f"SELECT 1 FROM app.orders WHERE user_id = 5 AND account_id = 5 AND state IN {OPEN_STATES}"
+    ),
     "the last minute of an account": "SELECT 1 FROM app.orders WHERE account_id = 5 AND created_at > now()",
     "by our id": "SELECT id FROM app.orders WHERE client_order_id = ANY (ARRAY['x'])",
     "a ticket": "SELECT 1 FROM app.previews WHERE user_id = 5 AND token = 'x'",

@@ -9,6 +9,7 @@ from aiohttp import web
 from services.clock import NEW_YORK, Calendar, corrected, load_calendar
 from services.errors import FeedUnavailable
 from services.feeds.alpaca import Alpaca
+from services.feeds.alpaca_wire import by_key
 from services.sessions import Keeper
 
 MOURNING = date(2026, 12, 9)
@@ -40,7 +41,7 @@ async def alpaca():
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
     url = f"http://{host}:{port}"
-    feed = Alpaca(url, url, "key", "secret")
+    feed = Alpaca(url, url, by_key("key", "secret"))
     yield feed, said, asked
     await feed.close()
     await runner.cleanup()

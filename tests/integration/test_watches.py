@@ -39,13 +39,13 @@ def stage(database, pool, tmp_path):
 
 @pytest.fixture
 def watches(stage):
-    return Watches(stage.database, stage.market, Levels(stage.market, stage.pool))
+    return Watches(stage.database, stage.market, Levels(stage.pool))
 
 
 def later(stage):
     """The same watches, when nothing is kept of what a source has answered."""
     market = Market([stage.source], CALENDAR)
-    return Watches(stage.database, market, Levels(market, stage.pool))
+    return Watches(stage.database, market, Levels(stage.pool))
 
 
 async def put_up(watches, channel=CHANNEL, guild=GUILD, person=ALICE, symbols=("SPY",), every=5):

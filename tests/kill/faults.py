@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
 
-from db.models import Account, Balance, Position, Side, Tif
+from db.order_models import Account, Balance, Position, Side, Tif
 from services.brokers.base import Broker, Funds, NewOrder, Report
 from services.errors import BrokerRejected, BrokerUnavailable, OutcomeUnknown
 

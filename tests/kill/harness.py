@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from faults import Faulty, Memory
 from trading import FRIDAY, HERE, Clock, Floor, Tape, floor_on, snowflake, spec
 
-from db.models import Order, OrderState, Side, Tif
+from db.order_models import Order, OrderState, Side, Tif
 from db.pool import DatabaseUnavailable, connect
 from services import execution
 from services.errors import BrokerError, PreviewGone, PulseError

@@ -12,7 +12,7 @@ from harness import STORIES, Scenario
 
 from db import orders as order_rows
 from db import previews
-from db.models import OrderState
+from db.order_models import OrderState
 from db.pool import connect
 from db.previews import Placing
 from services import execution, notices

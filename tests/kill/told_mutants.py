@@ -19,7 +19,7 @@ from db import alerts
 from db import notices as stored
 from db.models import NoticeState
 from db.pool import connect
-from services import notices, watch
+from services import firings, notices
 from services.notices import Outbox
 from services.watch import Watch
 
@@ -75,7 +75,7 @@ def _written_later(url: str) -> Iterator[None]:
 
         tasks.add(asyncio.create_task(tell()))
 
-    with patch.object(watch, "notices", SimpleNamespace(write=later)):
+    with patch.object(firings, "notices", SimpleNamespace(write=later)):
         yield
 
 

@@ -18,8 +18,8 @@ NOW = datetime(2026, 11, 20, 18, tzinfo=ZoneInfo("America/New_York"))
 
 def told(series, levels=NONE, locale="en-US", phase=Phase.OPEN, late=timedelta(seconds=4)):
     session = Session(phase, NOW, NOW + timedelta(hours=2), half_day=False)
-    picture = PricePicture(series, levels, b"")
-    headline, embed = chart_cards.chart(picture, session, series.last_at + late, locale_of(locale))
+    picture = PricePicture(series, levels, b"", series.last_at + late)
+    headline, embed = chart_cards.chart(picture, session, locale_of(locale))
     return headline, embed, {field.name: field.value for field in embed.fields}
 
 
@@ -51,7 +51,10 @@ def test_numbers_are_the_readers():
 def test_the_age_the_delay_and_the_source_are_told():
     series = walk()
     at = int(series.last_at.timestamp())
-    assert told(series)[2]["Data"] == f"Alpaca IEX · real time · 4 s old when shown · <t:{at}:T>"
+    begun = replace(series, last_from=series.last_at - timedelta(seconds=20))
+    assert told(begun)[2]["Data"] == f"Alpaca IEX · real time · at most 24 s old when shown · <t:{at}:T>"
+    days = replace(series, last_from=None)
+    assert told(days)[2]["Data"] == f"Alpaca IEX · real time · the last candle goes on · as of <t:{at}:T>"
     closed = told(series, phase=Phase.CLOSED, late=timedelta(hours=9))[2]["Data"]
     assert closed == f"Alpaca IEX · real time · last candle to <t:{at}:f> (<t:{at}:R>)"
 

@@ -76,7 +76,27 @@ async def test_chains_are_not_kept_alive():
     kept, (_, make) = Kept(2), counting(["a"])
     chain = chain_of(ladder())
     await kept.get(chain, "what", make)
-    of, _ = kept._made["TEST", "what"]
+    ((of, _),) = kept._made
     del chain
     gc.collect()
     assert of() is None
+    assert not kept._made, "nor what was made of them"
+
+
+async def test_chains_of_the_same_symbol_live_beside_each_other(chain):
+    """Two members read SPY at their own brokers: each gets the picture of their own chain, drawn once."""
+    kept, others = Kept(8), replace(chain)
+    drawn = []
+
+    def drawing(of):
+        async def make():
+            drawn.append(of)
+            await asyncio.sleep(0)
+            return f"picture of {id(of)}"
+
+        return make
+
+    asked = [chain, others] * 10
+    found = await asyncio.gather(*(kept.get(each, "what", drawing(each)) for each in asked))
+    assert found == [f"picture of {id(each)}" for each in asked]
+    assert len(drawn) == 2

@@ -120,11 +120,30 @@ async def test_what_the_next_source_says_is_as_old_as_its_own_clock_tells():
     assert line.age == timedelta(seconds=1)
 
 
-async def test_of_several_reasons_for_no_chain_the_first_sources_is_told():
+async def test_that_there_is_no_chain_is_said_only_when_every_source_has_answered():
     first, second = Source("first", {"BARE": "1"}), Source("second")
-    second.down = FeedUnavailable("second", "refused")
+    market = Market([first, second], CALENDAR)
     with pytest.raises(NoChain):
-        await Market([first, second], CALENDAR).chain("BARE")
+        await market.chain("BARE")
+    second.down = FeedUnavailable("second", "refused")
+    with pytest.raises(FeedUnavailable, match="second"):
+        await market.chain("BARE")
+
+
+async def test_orders_ask_before_everybody_else_and_share_no_answer_with_them():
+    source, urgent = Source(prices={"SPY": "1"}), []
+
+    async def quotes_for_orders(symbols):
+        urgent.append(symbols)
+        return await Source.quotes(source, symbols)
+
+    source.quotes_for_orders = quotes_for_orders
+    market = Market([source], CALENDAR)
+    asked = [market.quotes(("SPY",)), *(market.quotes(("SPY",), anew=True) for _ in range(5))]
+    assert all(board.lines for board in await asyncio.gather(*asked))
+    assert (source.requests, urgent) == (2, [["SPY"]])
+    await market.quotes(("SPY",), anew=True)
+    assert source.requests == 3, "none that is kept either"
 
 
 async def test_live_quotes_are_for_those_whose_plan_has_them():

@@ -8,21 +8,8 @@ import pytest
 from bot import account_cards, order_cards, tickets
 from bot.notice_cards import RENDER
 from bot.numbers import locale_of
-from db.models import (
-    Account,
-    Balance,
-    Limits,
-    Notice,
-    Order,
-    OrderState,
-    Place,
-    Position,
-    Side,
-    Spec,
-    Tif,
-    TradingState,
-    Urgency,
-)
+from db.models import Notice, Place, Urgency
+from db.order_models import Account, Balance, Limits, Order, OrderState, Position, Side, Spec, Tif, TradingState
 from services.clock import Phase, Session
 from services.execution import order_json
 from services.kill_switch import Panic

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.models import Order, OrderState, Place, Side, Spec, Tif
-from db.orders import Intent
+from db.models import Place
+from db.order_models import Order, OrderState, Side, Spec, Tif
+from db.orders import OPEN_STATES, Intent
 from services.brokers.base import Word
 from services.execution import order_json, order_of
 from services.order_states import (
@@ -25,6 +26,10 @@ from services.order_states import (
 NOON = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 QUIET = timedelta(seconds=30)
 S = OrderState
+
+
+def test_queries_take_the_same_states_for_open():
+    assert set(OPEN_STATES.strip("()").replace("'", "").split(", ")) == OPEN
 
 
 def intent(state=S.UNKNOWN, *, sent_ago_s=0, deadline_in_s=30, misses=0, **order) -> Intent:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.models import Side
+from db.order_models import Side
 from services.brokers.paper import match, sell
 from services.clock import Phase, Session
 from services.feeds.base import Quote

@@ -48,7 +48,8 @@ async def test_a_scene_comes_back_from_its_custom_id():
     for item in (Show(scene, "Week", slot="x"), Tool("csv", scene), Choose(scene, 1, "One …", options)):
         assert (await reborn(item))._scene == scene
     at = await reborn(AlertAt("SPX", Decimal("4100.25"), "Call wall"))
-    assert (at._symbol, at._price, at.item.label) == ("SPX", Decimal("4100.25"), "Call wall")
+    assert (at._symbol, at._price, at.item.label, at._dm) == ("SPX", Decimal("4100.25"), "Call wall", False)
+    assert (await reborn(AlertAt("SPX", Decimal("4100.25"), "Call wall", dm=True)))._dm
     assert (await reborn(OtherPrice("SPX")))._symbol == "SPX"
 
 
@@ -61,14 +62,14 @@ async def test_a_scene_comes_back_from_its_custom_id():
 )
 def test_alerts_are_offered_at_each_price_once_with_the_digits_of_the_price(prices, labels):
     named = [NamedLevel(name, Decimal(price)) for name, price in zip("ABC", prices, strict=True)]
-    offered = _offers("SPX", named, Locale("en", "US")).children
+    offered = _offers("SPX", named, Locale("en", "US"), dm=False).children
     assert [item.item.label for item in offered] == labels
     assert len({item.custom_id for item in offered}) == len(offered)
 
 
 def test_no_more_alerts_are_offered_than_there_is_room_for():
     named = [NamedLevel(f"Wall {n}", Decimal(n)) for n in range(1, 40)]
-    assert len(_offers("SPX", named, Locale("en", "US")).children) == 15
+    assert len(_offers("SPX", named, Locale("en", "US"), dm=True).children) == 15
 
 
 @pytest.mark.parametrize("theme", Theme)

@@ -1,9 +1,11 @@
 """Price charts on the way from the sources to the picture: kept pictures, recordings, and levels that are missing."""
 
 import asyncio
+import gc
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -13,13 +15,14 @@ from services.errors import BadData, FeedUnavailable, NoChain, NothingTraded
 from services.feeds.base import Bar, Bars, Feed, Offer, Quote
 from services.levels import Levels
 from services.market import Market
+from services.plans import PLANS, Plan
 from services.price_history import MOST_PICTURES, PriceHistory
 from services.price_series import OptionLevels, PriceLevel
 from services.ranges import Interval, Range
+from services.readers import Reader
 
 CALENDAR = load_calendar(date(2026, 11, 22), 500)
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
-MINUTES = timedelta(minutes=15)
 
 
 class Source(Feed):
@@ -63,13 +66,23 @@ class Desk:
         return b"%d" % self.drawn
 
 
+class Charts:
+    """Price charts as one person asks for them."""
+
+    def __init__(self, charts, reader):
+        self.all = charts
+        self.series, self.option_levels, self.picture = (
+            partial(verb, reader) for verb in (charts.series, charts.option_levels, charts.picture)
+        )
+
+
 def history(source, desk=None):
     market, desk = Market([source], CALENDAR), desk or Desk()
-    return PriceHistory(market, Levels(market, desk), desk)
+    return Charts(PriceHistory(Levels(desk), desk), Reader(market, PLANS[Plan.ELITE]))
 
 
-async def picture(charts, symbol="SPY", theme=Theme.DARK):
-    return await charts.picture(symbol, Range.HALF_YEAR, Interval.DAY, theme, None)
+async def picture(charts, symbol="SPY", theme=Theme.DARK, *, with_levels=False):
+    return await charts.picture(symbol, Range.HALF_YEAR, Interval.DAY, theme, with_levels=with_levels)
 
 
 async def test_one_picture_serves_all_who_ask_for_the_same():
@@ -79,21 +92,36 @@ async def test_one_picture_serves_all_who_ask_for_the_same():
     assert desk.drawn == 1
     await picture(charts, theme=Theme.LIGHT)
     assert desk.drawn == 2
-    await charts.picture("SPY", Range.HALF_YEAR, Interval.WEEK, Theme.DARK, None)
-    await charts.picture("SPY", Range.YEAR, Interval.DAY, Theme.DARK, None)
+    await charts.picture("SPY", Range.HALF_YEAR, Interval.WEEK, Theme.DARK, with_levels=False)
+    await charts.picture("SPY", Range.YEAR, Interval.DAY, Theme.DARK, with_levels=False)
     assert desk.drawn == 4
-    await charts.picture("SPY", Range.HALF_YEAR, Interval.DAY, Theme.DARK, MINUTES)
+    await charts.picture("SPY", Range.HALF_YEAR, Interval.DAY, Theme.DARK, with_levels=True)
     assert desk.drawn == 5, "its line on the levels is another"
 
 
 async def test_pictures_are_kept_up_to_a_bound():
     desk = Desk()
     charts = history(Source(), desk)
-    for number in range(MOST_PICTURES + 5):
-        await picture(charts, f"S{number}")
-    assert len(charts._drawn) == MOST_PICTURES
+    for theme in Theme:
+        for number in range(MOST_PICTURES // 4 + 1):
+            await picture(charts, f"S{number}", theme)
+    assert len(charts.all._kept._made) == MOST_PICTURES
+    drawn = desk.drawn
+    await picture(charts, "S8", Theme.COLOUR_BLIND_LIGHT)
+    assert desk.drawn == drawn
     await picture(charts, "S0")
-    assert desk.drawn == MOST_PICTURES + 6
+    assert desk.drawn == drawn + 1
+
+
+async def test_a_picture_goes_with_the_answer_that_it_shows(monkeypatch):
+    monkeypatch.setattr("services.market.BARS_KEPT", timedelta(0))
+    desk = Desk()
+    charts = history(Source(), desk)
+    for _ in range(3):
+        await picture(charts)
+        await asyncio.sleep(0)
+    gc.collect()
+    assert (desk.drawn, len(charts.all._kept._made)) == (3, 1), "the same time at the source, and yet another answer"
 
 
 async def test_a_drawing_that_failed_is_tried_again():
@@ -127,18 +155,18 @@ async def test_a_live_source_without_trades_is_refused():
     ],
 )
 async def test_without_levels_the_reason_is_told_instead(failure, words):
-    levels = await history(Source(no_chain=failure)).option_levels("SPY", MINUTES)
+    levels = await history(Source(no_chain=failure)).option_levels("SPY")
     assert levels == OptionLevels((), words)
 
 
 async def test_who_has_used_up_the_day_is_told_so_and_costs_no_request():
-    levels = await history(Source(no_chain=AssertionError())).option_levels("SPY", None)
+    levels = (await picture(history(Source(no_chain=AssertionError())))).levels
     assert levels.words == "no gamma levels: today's gamma answers of your plan are used up"
 
 
 async def test_a_chart_does_not_wait_for_slow_options(monkeypatch):
     monkeypatch.setattr("services.price_history.LEVELS_WITHIN_S", 0.01)
-    levels = await history(Source(no_chain=5.0)).option_levels("SPY", MINUTES)
+    levels = await history(Source(no_chain=5.0)).option_levels("SPY")
     assert levels.words == "gamma levels are on their way: refresh"
 
 
@@ -146,10 +174,10 @@ async def test_levels_of_another_time_are_left_out(monkeypatch):
     charts = history(Source())
     old = OptionLevels((PriceLevel("Flip", 99.0),), "gamma levels of 1 Nov", NOW - timedelta(days=19))
 
-    async def levels(_symbol, _age, found=old):
+    async def levels(_reader, _symbol, found=old):
         return found
 
-    monkeypatch.setattr(charts, "option_levels", levels)
-    assert (await picture(charts)).levels == OptionLevels((), "no gamma levels of that time")
-    monkeypatch.setattr(charts, "option_levels", lambda *_: levels(*_, found=replace(old, as_of=NOW)))
-    assert (await picture(charts)).levels.prices == old.prices
+    monkeypatch.setattr(charts.all, "option_levels", levels)
+    assert (await picture(charts, with_levels=True)).levels == OptionLevels((), "no gamma levels of that time")
+    monkeypatch.setattr(charts.all, "option_levels", lambda *_: levels(*_, found=replace(old, as_of=NOW)))
+    assert (await picture(charts, with_levels=True)).levels.prices == old.prices

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.models import Balance, Limits, Side, Spec, Tif, TradingState
+from db.order_models import Balance, Limits, Side, Spec, Tif, TradingState
 from services.clock import Phase, Session
 from services.feeds.base import Quote
 from services.market import Line

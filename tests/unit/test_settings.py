@@ -106,3 +106,77 @@ def test_a_process_has_its_share_of_the_shards(monkeypatch):
     monkeypatch.setenv("SHARD_IDS", "0,1")
     monkeypatch.setenv("SHARD_COUNT", "8")
     assert Settings().share_of_shards == 0.25
+
+
+KEY = "k1:" + "A" * 43
+DISCORD = {"DISCORD_APPLICATION_ID": "80351110224678912", "DISCORD_CLIENT_SECRET": "discord-secret"}
+ALPACA = {"ALPACA_CLIENT_ID": "alpaca-id", "ALPACA_CLIENT_SECRET": "alpaca-secret"}
+LINKING = {**DISCORD, **ALPACA, "SECRET_KEYS": KEY}
+
+
+def with_environment(monkeypatch, environment):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return Settings()
+
+
+def test_brokers_that_are_set_up_can_be_linked_in_a_fixed_order(monkeypatch):
+    assert Settings().brokers == ()
+    tradier = {"TRADIER_CLIENT_ID": "tradier-id", "TRADIER_CLIENT_SECRET": "tradier-secret"}
+    assert with_environment(monkeypatch, {**LINKING, **tradier}).brokers == ("alpaca", "tradier")
+
+
+def test_the_secrets_of_links_never_show_and_each_key_is_masked(monkeypatch):
+    settings = with_environment(monkeypatch, {**LINKING, "SECRET_KEYS": f"{KEY}, k2:{'B' * 43}"})
+    secrets = {"discord-secret", "alpaca-secret", "A" * 43, "B" * 43}
+    assert not [secret for secret in secrets if secret in repr(settings)]
+    assert secrets <= set(settings.secrets())
+
+
+@pytest.mark.parametrize(
+    ("environment", "cure"),
+    [
+        ({**LINKING, "ALPACA_CLIENT_SECRET": ""}, "ALPACA_CLIENT_ID and ALPACA_CLIENT_SECRET go together"),
+        ({**LINKING, "TRADIER_CLIENT_SECRET": "s"}, "TRADIER_CLIENT_ID and TRADIER_CLIENT_SECRET go together"),
+        ({**LINKING, "SECRET_KEYS": ""}, "run `pulse vault key` and set SECRET_KEYS"),
+        ({**LINKING, "SECRET_KEYS": "k1:short"}, "32 bytes as base64url; `pulse vault key`"),
+        ({**LINKING, "DISCORD_CLIENT_SECRET": ""}, "set DISCORD_APPLICATION_ID and DISCORD_CLIENT_SECRET"),
+        ({**LINKING, "DISCORD_APPLICATION_ID": ""}, "set DISCORD_APPLICATION_ID and DISCORD_CLIENT_SECRET"),
+        ({**LINKING, "WEB_HOST": "0.0.0.0"}, "PUBLIC_URL is http://0.0.0.0:8081, .* set it to the https:// address"),
+        ({**LINKING, "PUBLIC_URL": "http://pulse.example.com"}, "set it to the https:// address"),
+        ({**LINKING, "PUBLIC_URL": "http://127.0.0.1.example.com"}, "set it to the https:// address"),
+        ({**LINKING, "WEB_PORT": "0"}, "set PUBLIC_URL or WEB_PORT"),
+        ({"PUBLIC_URL": "https://pulse.example.com/bot"}, "must be an address alone"),
+        ({"PUBLIC_URL": "https://me:secret@pulse.example.com"}, "must be an address alone"),
+        ({"PUBLIC_URL": "https://pulse.example.com/?a=b"}, "must be an address alone"),
+        ({"TRUSTED_PROXIES": "proxy"}, "IPv4"),
+    ],
+)
+def test_each_wrong_setting_for_links_says_its_cure(monkeypatch, environment, cure):
+    with pytest.raises(ValidationError, match=cure) as refused:
+        with_environment(monkeypatch, environment)
+    assert "A" * 43 not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("environment", "address"),
+    [
+        ({}, "http://127.0.0.1:8081"),
+        ({"WEB_PORT": "9000"}, "http://127.0.0.1:9000"),
+        ({"WEB_HOST": "::1"}, "http://[::1]:8081"),
+        ({"WEB_HOST": "localhost"}, "http://localhost:8081"),
+        ({"PUBLIC_URL": "https://pulse.example.com/", "WEB_HOST": "0.0.0.0"}, "https://pulse.example.com"),
+        ({"PUBLIC_URL": "https://pulse.example.com:8443"}, "https://pulse.example.com:8443"),
+    ],
+)
+def test_browsers_come_to_the_web_server_or_where_the_operator_says(monkeypatch, environment, address):
+    assert with_environment(monkeypatch, {**LINKING, **environment}).public_address == address
+
+
+def test_without_links_any_address_may_be_listened_on(monkeypatch):
+    assert with_environment(monkeypatch, {"WEB_HOST": "0.0.0.0", "WEB_PORT": "0"}).public_address == "http://0.0.0.0:0"
+
+
+def test_proxies_are_addresses_or_networks(monkeypatch):
+    settings = with_environment(monkeypatch, {"TRUSTED_PROXIES": "10.0.0.0/8, 192.168.1.1, fd00::/8"})
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "192.168.1.1/32", "fd00::/8"]

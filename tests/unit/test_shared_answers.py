@@ -45,7 +45,7 @@ async def test_what_is_young_enough_is_given_and_what_is_not_is_fetched():
     clock.seconds += 0.2
     assert await shared.get(["A"], timedelta(minutes=1)) == {"A": 1}
     assert await shared.get(["A"], SECOND) == {"A": 2}
-    assert await shared.get(["A"], SECOND, anew=True) == {"A": 3}
+    assert await shared.get(["A"], timedelta(0)) == {"A": 3}
     assert source.requests == [["A"]] * 3
 
 
@@ -120,7 +120,7 @@ async def test_an_answer_that_was_fetched_anew_is_not_the_oldest_any_more():
     shared, _, _ = answers(most=2)
     await shared.get(["A"], SECOND)
     await shared.get(["B"], SECOND)
-    await shared.get(["A"], SECOND, anew=True)
+    await shared.get(["A"], timedelta(0))
     await shared.get(["C"], SECOND)
     assert [shared.kept(key) for key in "ABC"] == [3, None, 4]
 
@@ -185,3 +185,28 @@ def test_no_answer_is_older_than_asked_for_and_none_is_fetched_in_vain(steps):
             fetched_at |= dict.fromkeys(fetched, clock())
 
     asyncio.run(play())
+
+
+async def test_a_second_way_waits_for_nobody_and_what_it_brings_is_kept_for_both():
+    _, source, clock = answers()
+    slow, quick = asyncio.Event(), []
+
+    async def fetch_slowly(keys):
+        found = await source.fetch(keys)
+        await slow.wait()
+        return found
+
+    async def fetch_quickly(keys):
+        quick.append(list(keys))
+        return dict.fromkeys(keys, "newer")
+
+    first = SharedAnswers(fetch_slowly, 100, clock)
+    second = first.beside(fetch_quickly)
+    waiting = asyncio.ensure_future(first.get(["A"], SECOND))
+    await asyncio.sleep(0)
+    clock.seconds += 0.1
+    assert await second.get(["A"], timedelta(0)) == {"A": "newer"}
+    slow.set()
+    assert await waiting == {"A": 1}
+    assert await first.get(["A"], SECOND) == {"A": "newer"}, "the request that was begun earlier ended later"
+    assert (len(source.requests), quick) == (1, [["A"]])

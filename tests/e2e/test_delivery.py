@@ -92,9 +92,13 @@ async def write(database, *told, **options):
 
 
 async def states(database):
-    async with database.acquire() as conn:
-        rows = await conn.fetch("SELECT key, state FROM app.notices ORDER BY id")
-    return {row["key"]: row["state"] for row in rows}
+    async def read():
+        async with database.acquire() as conn:
+            rows = await conn.fetch("SELECT key, state FROM app.notices ORDER BY id")
+        return {row["key"]: row["state"] for row in rows}
+
+    # PostgreSQL may be killed while this looks on
+    return await database.retry(read, within_s=20)
 
 
 async def settled(database, within_s=15.0):
